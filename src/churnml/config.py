@@ -1,0 +1,263 @@
+"""What a company decides, read from `churnml.toml`. Owns every default and its validation; opens no file.
+
+`stages/project.py` reads the file and hands the text over. Units stand in the names."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from churnml.errors import ConfigError
+
+TargetName = Literal["churn", "contraction", "expansion"]
+TARGETS: tuple[TargetName, ...] = ("churn", "contraction", "expansion")
+TIERS = ("low", "medium", "high", "critical")
+LANGUAGES = ("en", "zh", "ja")
+
+
+def _plain_date(value: Any) -> Any:
+    """TOML dates arrive as `date`; quoted ones as text. Both are fine."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+PlainDate = Annotated[date, BeforeValidator(_plain_date)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceConfig(_Frozen):
+    """Where the tables lie. `path` is relative to the project folder."""
+
+    kind: Literal["folder"] = "folder"
+    path: str = "data"
+    data_through: PlainDate | None = None  # default: the latest moment that the event log knows
+
+
+class TableConfig(_Frozen):
+    """One table: a file or glob under `source.path`, or SQL over the raw exports there."""
+
+    file: str | None = None
+    sql: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> TableConfig:
+        if (self.file is None) == (self.sql is None):
+            raise ValueError("give either `file` or `sql`, and not both")
+        return self
+
+
+class EventsConfig(_Frozen):
+    """`meaning` maps what events mean (login, page_view, export …) to the company's own names."""
+
+    meaning: dict[str, list[str]] = Field(default_factory=dict)
+
+
+class LedgerConfig(_Frozen):
+    """How subscription rows become MRR (the ledger)."""
+
+    grace_days: int = Field(30, ge=0)
+    basis: Literal["list", "net"] | None = None  # default: list where list prices exist, else net
+    neutral_end_reasons: tuple[str, ...] = ("merged", "completed")
+
+
+class CalendarConfig(_Frozen):
+    """When snapshots are taken. `dates` wins over `every`."""
+
+    every: Literal["week", "month"] = "week"
+    weekday: Literal[
+        "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+    ] = "monday"
+    start: PlainDate | None = None
+    end: PlainDate | None = None
+    dates: tuple[PlainDate, ...] = ()
+
+
+class CohortConfig(_Frozen):
+    """Which accounts are eligible at an `as_of`."""
+
+    min_age_days: int = Field(28, ge=0)
+
+
+class TargetConfig(_Frozen):
+    """One outcome to predict, over (as_of + lead_days, as_of + lead_days + horizon_days]."""
+
+    lead_days: int = Field(14, ge=0)
+    horizon_days: int = Field(90, ge=1)
+    min_change_share: float = Field(0.05, gt=0, le=1)
+    mode: Literal["window_end", "any_time"] = "window_end"
+
+
+class SplitConfig(_Frozen):
+    """Where the out-of-time test begins. Defaults are chosen from the calendar, purged either way."""
+
+    calibrate_from: PlainDate | None = None
+    test_from: PlainDate | None = None
+    test_until: PlainDate | None = None
+
+
+class TrainingConfig(_Frozen):
+    """How models are fitted. Reviewed hyper-parameters stand in models/<target>/params.toml."""
+
+    seed: int = 7
+    families: tuple[str, ...] = ()  # default: all
+    leave_out_treated: bool = True
+    bootstrap_rounds: int = Field(300, ge=50)
+    min_outcomes: int = Field(20, ge=2)
+
+
+class CapacityConfig(_Frozen):
+    """How many accounts the CSMs can handle per period: a number, or a share of the book."""
+
+    accounts: int | None = Field(None, ge=1)
+    share: float = Field(0.1, gt=0, le=1)
+
+    def of(self, book: int) -> int:
+        """Accounts that can be handled out of a book of `book` accounts (at least 1)."""
+        return min(book, self.accounts) if self.accounts else max(1, round(self.share * book))
+
+
+class TierConfig(_Frozen):
+    """Calibrated probabilities from which a tier begins; below `medium` is low."""
+
+    critical: float = Field(0.5, gt=0, lt=1)
+    high: float = Field(0.25, gt=0, lt=1)
+    medium: float = Field(0.1, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TierConfig:
+        if not self.medium < self.high < self.critical:
+            raise ValueError("tiers must rise: medium < high < critical")
+        return self
+
+    def of(self, probability: float) -> str:
+        """The tier that a probability falls into."""
+        if probability >= self.critical:
+            return "critical"
+        if probability >= self.high:
+            return "high"
+        return "medium" if probability >= self.medium else "low"
+
+
+class GateConfig(_Frozen):
+    """What a challenger must show on the out-of-time test before it may become champion."""
+
+    min_outcomes: int = Field(50, ge=2)
+    max_calibration_error: float = Field(0.1, gt=0)
+    interval: float = Field(0.95, gt=0.5, lt=1)
+
+
+class StoreConfig(_Frozen):
+    """SQLAlchemy URL of the score store; the default is SQLite in the project folder."""
+
+    url: str | None = None
+
+
+class ServeConfig(_Frozen):
+    """How the service listens. `stale_after_days` marks scores whose data are older."""
+
+    port: int = Field(3000, ge=1, le=65535)
+    stale_after_days: int = Field(14, ge=1)
+
+
+class PrivacyConfig(_Frozen):
+    """User ids are replaced by keyed pseudonyms on the way in unless told otherwise."""
+
+    pseudonymise_users: bool = True
+
+
+class Config(_Frozen):
+    """The whole of `churnml.toml`."""
+
+    version: Literal[1] = 1
+    name: str = "company"
+    currency: str = "USD"
+    language: Literal["en", "zh", "ja"] = "en"
+    source: SourceConfig = SourceConfig()
+    tables: dict[str, TableConfig] = Field(default_factory=dict)
+    events: EventsConfig = EventsConfig()
+    ledger: LedgerConfig = LedgerConfig()
+    calendar: CalendarConfig = CalendarConfig()
+    cohort: CohortConfig = CohortConfig()
+    targets: dict[TargetName, TargetConfig] = Field(
+        default_factory=lambda: {target: TargetConfig() for target in TARGETS}
+    )
+    split: SplitConfig = SplitConfig()
+    training: TrainingConfig = TrainingConfig()
+    capacity: CapacityConfig = CapacityConfig()
+    tiers: TierConfig = TierConfig()
+    gates: GateConfig = GateConfig()
+    store: StoreConfig = StoreConfig()
+    serve: ServeConfig = ServeConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        # The name becomes part of registry and file names.
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name):
+            raise ValueError("use letters, digits, - and _ only (63 at most)")
+        return name
+
+    @field_validator("targets")
+    @classmethod
+    def _some_target(cls, targets: dict[str, TargetConfig]) -> dict[str, TargetConfig]:
+        if not targets:
+            raise ValueError(f"declare at least one of {', '.join(TARGETS)}")
+        return targets
+
+
+def parse_config(text: str, where: str = "churnml.toml") -> Config:
+    """Read the text of a `churnml.toml`.
+
+    Raises: ConfigError naming every key that is wrong, what was found and what is expected.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{where}: not valid TOML: {error}. Expected key = value lines under [sections]. "
+            "Correct that line."
+        ) from None
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        lines = "\n".join(f"  - {_say(item)}" for item in error.errors())
+        raise ConfigError(f"{where} says something that cannot be:\n{lines}") from None
+
+
+def _say(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+    if item["type"] == "extra_forbidden":
+        return f"{key}: unknown key. Remove it, or look for a typing error."
+    message = item["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(item.get("input"), dict) else f" Found {item.get('input')!r}."
+    return f"{key}: {message}.{found}"
+
+
+def target_of(config: Config, name: str) -> TargetConfig:
+    """The declaration of one target.
+
+    Raises: ConfigError naming the targets that exist.
+    """
+    for target, declared in config.targets.items():
+        if target == name:
+            return declared
+    raise ConfigError(
+        f"target {name!r} is not declared in churnml.toml. Expected one of "
+        f"{', '.join(config.targets)}. Choose one, or add [targets.{name}] if it is one of "
+        f"{', '.join(TARGETS)}."
+    )

@@ -1,0 +1,1 @@
+"""The data contract: which tables and columns there are, and what makes a row wrong."""

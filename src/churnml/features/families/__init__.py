@@ -1,0 +1,1 @@
+"""The families of features: declarations only, one file each."""
