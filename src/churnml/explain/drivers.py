@@ -1,0 +1,58 @@
+"""From features to drivers. Owns the sum of contributions by driver; words nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from churnml.errors import ChurnmlError
+from churnml.features.catalog import BY_NAME
+from churnml.features.spec import DRIVERS, Driver, Feature
+
+
+def declared(feature: str) -> Feature:
+    """The declaration of a feature.
+
+    Raises: ChurnmlError if the catalogue does not have it (a model of another catalogue).
+    """
+    try:
+        return BY_NAME[feature]
+    except KeyError:
+        raise ChurnmlError(
+            f"features: found {feature!r}, which the catalogue does not declare. Expected features "
+            "of this version of churnml. Train the model again with it."
+        ) from None
+
+
+def driver_columns(features: Sequence[str]) -> dict[Driver, tuple[int, ...]]:
+    """Which columns belong to which driver: positions in `features`, drivers in catalogue order.
+
+    A driver without a feature among them is left out.
+    """
+    of = [declared(feature).driver for feature in features]
+    columns = {
+        driver: tuple(position for position, own in enumerate(of) if own == driver)
+        for driver in DRIVERS
+    }
+    return {driver: positions for driver, positions in columns.items() if positions}
+
+
+def by_driver(
+    features: Sequence[str], contributions: np.ndarray
+) -> tuple[tuple[Driver, ...], np.ndarray]:
+    """Sum contributions by driver.
+
+    contributions: (n, f) log-odds, columns as `features`.
+    Returns: the d drivers present, and (n, d) log-odds. Each row sums to what its features sum to.
+    Raises: ChurnmlError if the columns are not as many as the features, or one is not declared.
+    """
+    if contributions.ndim != 2 or contributions.shape[1] != len(features):
+        raise ChurnmlError(
+            f"contributions: found shape {contributions.shape}. Expected (rows, {len(features)}), "
+            "one column per feature. Explain the rows again with the same bundle."
+        )
+    columns = driver_columns(features)
+    sums = [contributions[:, positions].sum(axis=1) for positions in columns.values()]
+    empty = np.empty((len(contributions), 0))
+    return tuple(columns), np.column_stack(sums) if sums else empty

@@ -1,0 +1,188 @@
+"""How a value reads to a person. Owns "more or less than what?" and whether that agrees with a
+contribution; words nothing.
+
+A sentence must never say the opposite of its contribution. So a value is first read (more than
+usual, less, steady, none, missing), against the account's own past where the feature is a change
+and against the accounts that the model learned from; then the reading is held against the
+feature's declared direction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from churnml.features.catalog import CATALOG
+from churnml.features.spec import Cadence, Change, Feature, Function, Level, Recency, Slope
+
+Value = float | str | None
+Row = Mapping[str, Any]  # one snapshot's features by name
+Key = Literal["up", "down", "flat", "zero", "negative", "missing", "text"]
+
+STEADY_SHARE = 0.05  # a change of less is "steady"
+STEADY_SLOPE = 0.01  # the same for a slope, per week
+NEAR_TYPICAL = 0.1  # without deciles: within a tenth of the median is typical
+LONG_AGO_DAYS = 180
+
+# One of these is bad news however many are typical, and none is good news.
+BAD_NEWS = frozenset(
+    {
+        "contractions_90d",
+        "contraction_365d_share",
+        "key_users_left_90d",
+        "severe_tickets_90d",
+        "detractors_180d",
+        "milestones_overdue",
+    }
+)
+# Days since something happened: recent or long ago says more than the typical account does.
+HAPPENED = frozenset({"days_since_key_user_left", "days_since_contraction", "days_since_expansion"})
+# What a person takes a value to mean where the catalogue leaves the direction to the model:
+# nobody believes "they were cut 10 days ago" as a reason to stay.
+LEANINGS: Mapping[str, Mapping[str, int]] = {
+    "days_since_key_user_left": {"churn": -1, "contraction": -1},
+    "days_since_contraction": {"churn": -1, "contraction": -1},
+    "days_since_expansion": {"churn": +1, "contraction": +1},
+    "contraction_365d_share": {"contraction": +1},
+    "expansions_365d": {"contraction": -1},
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """key: which sentence fits. sense: +1 more, -1 less, 0 neither. peers: the same against the
+    typical account, where `sense` is against the account's own past."""
+
+    key: Key
+    sense: int = 0
+    peers: int = 0
+
+
+def is_missing(value: Any) -> bool:
+    """None, NaN and infinities are no data."""
+    return value is None or (not isinstance(value, str) and not math.isfinite(value))
+
+
+def is_change(feature: Feature) -> bool:
+    """Whether the feature is a change against the account's own past."""
+    return isinstance(feature.fn, Change | Cadence | Slope)
+
+
+def change_of(feature: Feature, value: float) -> float:
+    """A change feature's value as a relative change (a cadence of 1 is no change)."""
+    return value - 1 if isinstance(feature.fn, Cadence) else value
+
+
+@lru_cache(maxsize=None)
+def sister_of(feature: Feature) -> str | None:
+    """The feature that holds the "now" of a change: the same measure over the same last days."""
+    match feature.fn:
+        case Change(measure, days):
+            pass
+        case Cadence(measure, _):
+            days = 7
+        case _:
+            return None
+    for other in CATALOG:
+        fn: Function = other.fn
+        if isinstance(fn, Level) and fn.measure == measure and fn.days == days and not fn.ago:
+            return other.name
+    return None
+
+
+def typical(reference: Mapping[str, Any] | None) -> float | None:
+    """The median of a feature's reference statistics, if there is one."""
+    median = (reference or {}).get("median")
+    return None if is_missing(median) else float(median)  # type: ignore[arg-type]
+
+
+def read(feature: Feature, row: Row, reference: Mapping[str, Any] | None) -> Reading:
+    """How a feature's value in `row` reads.
+
+    reference: the feature's statistics in the bundle ("median", "deciles"), or None.
+    """
+    value = row.get(feature.name)
+    if is_missing(value):
+        return _read_missing(feature, row)
+    if feature.categorical or isinstance(value, str):
+        return Reading("text")
+    value = float(value)  # type: ignore[arg-type]
+    if is_change(feature):
+        return _read_change(feature, value, reference)
+    if feature.name in BAD_NEWS:
+        return Reading("up", +1) if value > 0 else Reading("down", -1)
+    if feature.name in HAPPENED:
+        if value >= LONG_AGO_DAYS:
+            return Reading("up", +1)
+        return Reading("down" if value > 0 else "zero", -1)
+    if value <= 0:
+        return Reading("zero" if value == 0 else "negative", -1)
+    sense = _against(value, reference)
+    if isinstance(feature.fn, Recency) and sense > 0 and value - (typical(reference) or 0) < 1:
+        sense = 0  # less than a day more is no silence
+    return Reading(("flat", "up", "down")[sense], sense)
+
+
+def _read_missing(feature: Feature, row: Row) -> Reading:
+    if isinstance(feature.fn, Recency) or feature.name in HAPPENED:
+        return Reading("missing", +1)  # it never happened: longer ago than any day
+    if isinstance(feature.fn, Change):
+        now = row.get(sister_of(feature) or "")
+        if not is_missing(now) and now == 0:
+            return Reading("missing", -1)  # no use now either
+    return Reading("missing")
+
+
+def _read_change(feature: Feature, value: float, reference: Mapping[str, Any] | None) -> Reading:
+    moved = change_of(feature, value)
+    peers = _against(value, reference)
+    if isinstance(feature.fn, Slope):
+        steady = STEADY_SLOPE
+    elif moved <= -1:
+        return Reading("zero", -1, peers)
+    else:
+        steady = STEADY_SHARE
+    if abs(moved) < steady:
+        return Reading("flat", 0, peers)
+    return Reading("up", +1, peers) if moved > 0 else Reading("down", -1, peers)
+
+
+def _against(value: float, reference: Mapping[str, Any] | None) -> int:
+    """+1 above the typical accounts, -1 below them, 0 among them (or nothing to compare with)."""
+    median = typical(reference)
+    if median is None:
+        return 0
+    deciles = (reference or {}).get("deciles") or ()
+    if len(deciles) == 9 and not any(is_missing(decile) for decile in deciles):
+        low, high = float(deciles[3]), float(deciles[5])  # the middle fifth is typical
+    else:
+        margin = NEAR_TYPICAL * abs(median)
+        low, high = median - margin, median + margin
+    return (value > high) - (value < low)
+
+
+def direction_of(feature: Feature, target: str) -> int:
+    """+1 if more of the feature speaks for the target's outcome, -1 against it, 0 undecided."""
+    declared = feature.direction.get(target, 0)
+    return declared or LEANINGS.get(feature.name, {}).get(target, 0)
+
+
+def agrees(feature: Feature, reading: Reading, target: str, sign: int) -> bool:
+    """Whether a sentence of this reading can stand for a contribution of this sign.
+
+    Missing data never speak for the good side (staying, or growing): missing is never green.
+    Being steady never explains a raised probability, only a lowered one.
+    """
+    good = (sign > 0) == (target == "expansion")
+    if reading.key == "missing" and reading.sense == 0:
+        return not good
+    direction = direction_of(feature, target)
+    if direction == 0:
+        return True
+    if direction * reading.peers == -sign:
+        return False
+    if reading.sense == 0:
+        return reading.key == "flat" and is_change(feature) and sign < 0
+    return direction * reading.sense == sign

@@ -1,0 +1,1 @@
+"""A seeded SaaS company whose accounts churn for planted, recorded causes."""

@@ -1,0 +1,202 @@
+"""The company's tables, validated and typed, in an embedded DuckDB. Owns the connection.
+
+After `open_workspace` the relations `accounts`, `events`, … hold the contract's columns:
+times as naive UTC TIMESTAMP, money/durations/quantities/scores as whole numbers, `known_at` never
+null, and for each later-filled column the moment `<column>_visible_at` from which it can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from churnml.config import Config
+from churnml.contract.rules import is_dated, quoted, typed
+from churnml.contract.tables import TABLES, Table
+from churnml.contract.validate import Validation, validate
+from churnml.errors import ContractError, SourceError
+from churnml.sources.folder import open_raw, source_folder
+from churnml.timeline import as_moment, floor_day
+
+# What an event can mean; a company's own names are mapped to these by [events.meaning].
+MEANINGS = ("login", "page_view", "help_view", "invite", "export")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The open tables.
+
+    columns: table -> columns that the export really has. meanings: event meaning -> event names.
+    data_through: midnight up to which the data are complete. validation: warnings and profiles.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    columns: Mapping[str, frozenset[str]]
+    meanings: Mapping[str, tuple[str, ...]]
+    data_through: datetime
+    first_event_at: datetime
+    currency: str
+    validation: Validation
+
+    def query(self, sql: str) -> list[Any]:
+        """Run SQL and return its rows."""
+        return self.connection.execute(sql).fetchall()
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self.connection.close()
+
+
+def connect(threads: int | None = None, scratch: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """An embedded database that thinks in UTC and spills to `scratch` when memory runs short."""
+    connection = duckdb.connect(config={"threads": threads} if threads else {})
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
+    if scratch is not None:
+        connection.execute(f"set temp_directory = '{scratch}'")
+    return connection
+
+
+def inspect_tables(
+    config: Config,
+    project: Path,
+    environment: Mapping[str, str],
+    now: datetime,
+    threads: int | None = None,
+    scratch: Path | None = None,
+) -> tuple[duckdb.DuckDBPyConnection, dict[str, dict[str, str]], Validation]:
+    """Open and check all tables. Never raises for a wrong row: the faults are in the validation."""
+    connection = connect(threads, scratch)
+    folder = source_folder(config, project, environment)
+    types, unreadable = open_raw(connection, config, folder, environment)
+
+    def query(sql: str) -> Sequence[Sequence[Any]]:
+        return connection.execute(sql).fetchall()
+
+    checked = validate(query, types, now.isoformat(sep=" ", timespec="seconds"))
+    torn = {fault.table for fault in unreadable}
+    # A table that cannot be read is one fault, not also a missing one.
+    faults = [f for f in checked.faults if not (f.table in torn and f.found.endswith("is missing"))]
+    return connection, types, Validation((*unreadable, *faults), checked.profiles)
+
+
+def open_workspace(
+    config: Config,
+    project: Path,
+    environment: Mapping[str, str],
+    now: datetime,
+    threads: int | None = None,
+    scratch: Path | None = None,
+) -> Workspace:
+    """Open the tables that `churnml.toml` declares, ready to be read.
+
+    Raises: ContractError with all faults; SourceError if the folder is missing or nothing happened
+    before `source.data_through`.
+    """
+    connection, types, validation = inspect_tables(
+        config, project, environment, now, threads, scratch
+    )
+    if validation.errors:
+        connection.close()
+        raise ContractError(validation.errors)
+    empty = {profile.table for profile in validation.profiles if profile.rows == 0}
+    columns: dict[str, frozenset[str]] = {}
+    for name, found in types.items():
+        if name in empty:
+            continue
+        kind = "view" if name == "events" else "table"
+        connection.execute(f"create {kind} {name} as {canonical(TABLES[name], found)}")
+        columns[name] = frozenset(found) & frozenset(TABLES[name].names)
+
+    first, last = connection.execute("select min(occurred_at), max(known_at) from events").fetchall()[0]
+    through = floor_day(last)
+    if config.source.data_through is not None:
+        through = as_moment(config.source.data_through)
+    if through < first:
+        raise SourceError(
+            f"source.data_through: found {through:%Y-%m-%d}, but the first event is of "
+            f"{first:%Y-%m-%d}. Expected a date inside the data. Correct it in churnml.toml."
+        )
+    currencies = (
+        connection.execute("select min(currency) from subscriptions").fetchall()[0][0]
+        if "currency" in columns["subscriptions"]
+        else None
+    )
+    return Workspace(
+        connection,
+        columns,
+        _meanings(connection, config),
+        through,
+        first,
+        currencies or config.currency,
+        validation,
+    )
+
+
+def _meanings(
+    connection: duckdb.DuckDBPyConnection, config: Config
+) -> dict[str, tuple[str, ...]]:
+    """The declared meanings, and those whose own word is the name of an event."""
+    names = {row[0] for row in connection.execute("select distinct event from events").fetchall()}
+    mapped = {meaning: tuple(known) for meaning, known in config.events.meaning.items()}
+    for meaning in MEANINGS:
+        if meaning not in mapped and meaning in names:
+            mapped[meaning] = (meaning,)
+    return {meaning: known for meaning, known in mapped.items() if names & set(known)}
+
+
+def canonical(table: Table, types: Mapping[str, str]) -> str:
+    """SQL that turns `raw_<table>` into the contract's columns (absent ones as typed nulls)."""
+    wanted = []
+    for column in table.columns:
+        if column.name == "known_at":
+            continue
+        value = typed(column, types[column.name]) if column.name in types else _null(column.kind)
+        wanted.append(f"{value} as {quoted(column.name)}")
+    if table.occurred:
+        occurred = _visible(table, table.occurred, types)
+        if "known_at" in types:
+            wanted.append(f"coalesce({_visible(table, 'known_at', types)}, {occurred}) as known_at")
+        else:
+            wanted.append(f"{occurred} as known_at")
+    fills = dict.fromkeys(c.fills_at for c in table.columns if c.fills_at is not None)
+    for moment in fills:
+        wanted.append(f"{_filled(table, moment, types)} as {moment}_visible_at")
+    return f"select {', '.join(wanted)} from raw_{table.name}"
+
+
+def _visible(table: Table, name: str, types: Mapping[str, str]) -> str:
+    """The moment from which the value of a time column is known: a bare date, at its end."""
+    value = f"({typed(table.column(name), types[name])})"
+    if is_dated(types[name]):
+        return f"({value} + interval 1 day)"
+    if types[name] == "VARCHAR":
+        return f"({value} + case when length({quoted(name)}) <= 10 then interval 1 day else interval 0 day end)"
+    return value
+
+
+# The end of these spans is known when it comes, unless `end_known_at` says otherwise.
+_ENDS = {"subscriptions": "ended_at", "users": "valid_to"}
+
+
+def _filled(table: Table, moment: str, types: Mapping[str, str]) -> str:
+    known = _visible(table, moment, types) if moment in types else "cast(null as timestamp)"
+    if moment == "end_known_at":
+        end = _ENDS[table.name]
+        if end in types:
+            return f"coalesce({known}, {_visible(table, end, types)})"
+    return known
+
+
+def _null(kind: str) -> str:
+    sql_type = {
+        "time": "timestamp",
+        "id": "varchar",
+        "text": "varchar",
+        "flag": "boolean",
+    }.get(kind, "bigint")
+    return f"cast(null as {sql_type})"

@@ -1,0 +1,89 @@
+"""What the store keeps, as plain rows. Owns their shapes; knows no database.
+
+Money is a float in the account's currency here and whole minor units in the database, so that sums
+there are exact. A probability that does not exist (too little data) is None, never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Alias = Literal["champion", "challenger"]
+Tier = Literal["low", "medium", "high", "critical", "unknown"]
+Status = Literal["ok", "unpromoted", "too_little_data"]
+FeatureValue = float | str | None
+
+
+@dataclass(frozen=True)
+class ScoringRun:
+    """One scoring of a whole book.
+
+    alias: champion runs become the book that the service shows; challenger runs (unpromoted models)
+    are kept beside it and never shown as the book. model_versions: target -> version. drift: the
+    summary of `monitor.drift`, as it is to be kept.
+    """
+
+    run_id: str
+    as_of: datetime
+    data_through: datetime
+    created_at: datetime
+    alias: Alias
+    model_versions: Mapping[str, str]
+    drift: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One account's score for one target and horizon.
+
+    reasons: dicts with the keys driver, feature, value, unit, contribution (log-odds), text and
+    protective, strongest first. play: the name of the action. mrr: in `currency`, as at `as_of`.
+    """
+
+    account_id: str
+    as_of: datetime
+    target: str
+    horizon_days: int
+    lead_days: int
+    probability: float | None
+    tier: Tier
+    status: Status
+    reasons: list[dict[str, Any]]
+    play: str
+    mrr: float
+    currency: str
+    model_version: str
+    data_through: datetime
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    """One account as it was scored: context and the feature values behind the scores."""
+
+    account_id: str
+    as_of: datetime
+    segment: str | None
+    need: str | None
+    csm_id: str | None
+    mrr: float
+    currency: str
+    features: dict[str, FeatureValue]
+
+
+@dataclass(frozen=True)
+class Book:
+    """The scores of one run, in the order of account and target."""
+
+    run: ScoringRun
+    scores: tuple[ScoreRow, ...]
+
+
+@dataclass(frozen=True)
+class AccountBook:
+    """What the book says about one account."""
+
+    run: ScoringRun
+    account: AccountRow
+    scores: tuple[ScoreRow, ...]

@@ -1,0 +1,77 @@
+"""The store's database tables. Owns names, types, keys and the schema version; opens nothing."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+schema = Table("churnml_schema", metadata, Column("version", Integer, primary_key=True))
+
+# `sequence` orders runs as they were written: two runs of one day may carry the same clock reading,
+# and a clock may go back.
+runs = Table(
+    "scoring_runs",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(64), nullable=False, unique=True),
+    Column("alias", String(16), nullable=False),
+    Column("as_of", DateTime, nullable=False),
+    Column("data_through", DateTime, nullable=False),
+    Column("created_at", DateTime, nullable=False),
+    Column("model_versions", LargeBinary, nullable=False),
+    Column("drift", LargeBinary, nullable=False),
+    Index("scoring_runs_shown", "alias", "as_of", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+accounts = Table(
+    "account_rows",
+    metadata,
+    Column("sequence", Integer, ForeignKey(runs.c.sequence), primary_key=True),
+    Column("account_id", String(255), primary_key=True),
+    Column("segment", String),
+    Column("need", String),
+    Column("csm_id", String),
+    Column("mrr_minor", BigInteger, nullable=False),
+    Column("currency", String(8), nullable=False),
+    Column("features", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+scores = Table(
+    "score_rows",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("account_id", String(255), primary_key=True),
+    Column("target", String(32), primary_key=True),
+    Column("horizon_days", Integer, primary_key=True),
+    Column("lead_days", Integer, nullable=False),
+    Column("probability", Float(53)),
+    Column("tier", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reasons", LargeBinary, nullable=False),
+    Column("play", String(64), nullable=False),
+    Column("mrr_minor", BigInteger, nullable=False),
+    Column("currency", String(8), nullable=False),
+    Column("model_version", String(64), nullable=False),
+    # A score whose account is not kept beside it could never be explained again.
+    ForeignKeyConstraint(["sequence", "account_id"], [accounts.c.sequence, accounts.c.account_id]),
+    Index("score_rows_account", "account_id"),
+    sqlite_with_rowid=False,
+)
