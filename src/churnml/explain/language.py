@@ -7,7 +7,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -36,7 +36,7 @@ class Language:
     features: Mapping[str, Mapping[str, str]]
 
 
-@lru_cache(maxsize=None)
+@cache
 def language(code: str) -> Language:
     """The words of a language: en, zh or ja.
 

@@ -9,12 +9,12 @@ feature's declared direction."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal
 
-from churnml.features.catalog import CATALOG
+from churnml.features.catalog import BY_NAME, CATALOG
 from churnml.features.spec import Cadence, Change, Feature, Function, Level, Recency, Slope
 
 Value = float | str | None
@@ -50,6 +50,9 @@ LEANINGS: Mapping[str, Mapping[str, int]] = {
 }
 
 
+_KEYS: Mapping[int, Key] = {+1: "up", 0: "flat", -1: "down"}
+
+
 @dataclass(frozen=True)
 class Reading:
     """key: which sentence fits. sense: +1 more, -1 less, 0 neither. peers: the same against the
@@ -75,10 +78,10 @@ def change_of(feature: Feature, value: float) -> float:
     return value - 1 if isinstance(feature.fn, Cadence) else value
 
 
-@lru_cache(maxsize=None)
-def sister_of(feature: Feature) -> str | None:
+@cache
+def sister_of(name: str) -> str | None:
     """The feature that holds the "now" of a change: the same measure over the same last days."""
-    match feature.fn:
+    match BY_NAME[name].fn:
         case Change(measure, days):
             pass
         case Cadence(measure, _):
@@ -122,14 +125,14 @@ def read(feature: Feature, row: Row, reference: Mapping[str, Any] | None) -> Rea
     sense = _against(value, reference)
     if isinstance(feature.fn, Recency) and sense > 0 and value - (typical(reference) or 0) < 1:
         sense = 0  # less than a day more is no silence
-    return Reading(("flat", "up", "down")[sense], sense)
+    return Reading(_KEYS[sense], sense)
 
 
 def _read_missing(feature: Feature, row: Row) -> Reading:
     if isinstance(feature.fn, Recency) or feature.name in HAPPENED:
         return Reading("missing", +1)  # it never happened: longer ago than any day
     if isinstance(feature.fn, Change):
-        now = row.get(sister_of(feature) or "")
+        now = row.get(sister_of(feature.name) or "")
         if not is_missing(now) and now == 0:
             return Reading("missing", -1)  # no use now either
     return Reading("missing")
@@ -144,9 +147,8 @@ def _read_change(feature: Feature, value: float, reference: Mapping[str, Any] | 
         return Reading("zero", -1, peers)
     else:
         steady = STEADY_SHARE
-    if abs(moved) < steady:
-        return Reading("flat", 0, peers)
-    return Reading("up", +1, peers) if moved > 0 else Reading("down", -1, peers)
+    sense = 0 if abs(moved) < steady else 1 if moved > 0 else -1
+    return Reading(_KEYS[sense], sense, peers)
 
 
 def _against(value: float, reference: Mapping[str, Any] | None) -> int:
@@ -154,7 +156,7 @@ def _against(value: float, reference: Mapping[str, Any] | None) -> int:
     median = typical(reference)
     if median is None:
         return 0
-    deciles = (reference or {}).get("deciles") or ()
+    deciles: Sequence[Any] = (reference or {}).get("deciles") or []
     if len(deciles) == 9 and not any(is_missing(decile) for decile in deciles):
         low, high = float(deciles[3]), float(deciles[5])  # the middle fifth is typical
     else:

@@ -78,46 +78,47 @@ class EventPlan:
 
         Needs the relations `events`, `spine`, `known_spans` (and `users` for key users).
         """
-        _build_account_days(connection, self)
-        parts = ["select s.account_id, s.as_of, s.a from spine s"]
-        wanted = ["s.account_id", "s.as_of", "s.a", "f.first_day"]
+        # Accounts become small numbers: grouping a log by text costs several times as much.
         connection.execute(
-            "create or replace temp table first_days as with days as (select account_id, v_day, "
-            "min(o_day) as d from account_days group by 1, 2), running as (select account_id, v_day, "
-            "min(d) over (partition by account_id order by v_day) as first_day from days) "
-            "select s.account_id, s.as_of, r.first_day from spine s asof join running r "
-            "on r.account_id = s.account_id and r.v_day <= s.a"
+            "create or replace temp table account_keys as select account_id, "
+            "row_number() over (order by account_id) as k from (select distinct account_id from spine)"
         )
-        joins = ["left join first_days f using (account_id, as_of)"]
+        connection.execute(
+            "create or replace temp table points as select k, a from spine "
+            "join account_keys using (account_id)"
+        )
+        _build_account_days(connection, self)
+        _build_first_days(connection)
+        wanted = ["s.account_id", "s.as_of", "s.a", "f.first_day"]
+        joins = ["join account_keys using (account_id)", "left join first_days f using (k, a)"]
         plain = {k: v for k, v in self._sums.items() if not _keyed(k[0].where)}
         if plain:
             connection.execute(f"create or replace temp table sums as {self._sum_sql(plain)}")
-            joins.append("left join sums using (account_id, as_of)")
+            joins.append("left join sums using (k, a)")
             wanted += [f"coalesce(sums.{name}, 0) as {name}" for name in plain.values()]
         for entity in sorted({m.column or "" for m, _ in self._distincts if not _keyed(m.where)}):
             table = f"distinct_{entity}"
             names = self._build_distincts(connection, entity, table)
-            joins.append(f"left join {table} using (account_id, as_of)")
+            joins.append(f"left join {table} using (k, a)")
             wanted += [f"coalesce({table}.{name}, 0) as {name}" for name in names]
         for number, (where, name) in enumerate(self._recencies.items()):
             if _keyed(where):
                 continue
             table = f"recent_{number}"
             connection.execute(f"create or replace temp table {table} as {self._recent_sql(where, name)}")
-            joins.append(f"left join {table} using (account_id, as_of)")
+            joins.append(f"left join {table} using (k, a)")
             wanted.append(f"{table}.{name}")
         keyed = self._build_key_users(connection)
         if keyed:
-            joins.append("left join key_values using (account_id, as_of)")
+            joins.append("left join key_values using (k, a)")
             wanted += keyed
         if has_seats:
             connection.execute(
                 "create or replace temp table seat_values as select account_id, as_of, "
-                f"sum(seats) as seats_in_force from ({AsOfView().in_force()}) group by 1, 2"
+                f"sum(seats) as seats_in_force from ({AsOfView().in_force()}) group by all"
             )
             joins.append("left join seat_values using (account_id, as_of)")
             wanted.append("seat_values.seats_in_force")
-        del parts
         connection.execute(
             f"create or replace temp table event_values as select {', '.join(wanted)} "
             f"from spine s {' '.join(joins)}"
@@ -212,9 +213,9 @@ class EventPlan:
             scale = _scale(measure)
             values.append(f"{value} / {scale}.0 as {name}" if scale > 1 else f"{value} as {name}")
         return (
-            f"select s.account_id, s.as_of, {', '.join(values)} from spine s join account_days d "
-            f"on d.account_id = s.account_id and {AsOfView().sees_day('d.v_day', 's')} "
-            f"and d.o_day > s.a - {longest} group by s.account_id, s.as_of"
+            f"select s.k, s.a, {', '.join(values)} from points s join account_days d "
+            f"on d.k = s.k and {AsOfView().sees_day('d.v_day', 's')} "
+            f"and d.o_day > s.a - {longest} group by s.k, s.a"
         )
 
     def _build_distincts(
@@ -227,22 +228,22 @@ class EventPlan:
         occurred, visible = AsOfView().event_days()
         # Slots are given after grouping: a dictionary joined inside the scan costs more than it.
         connection.execute(
-            f"create or replace temp table seen as select account_id, {entity} as entity, "
+            f"create or replace temp table seen as select k, {entity} as entity, "
             f"{occurred} as o_day, {visible} as v_day, {flags} from events "
-            f"where {entity} is not null group by all"
+            f"join account_keys using (account_id) where {entity} is not null group by all"
         )
         connection.execute(
-            "create or replace temp table slots as select account_id, entity, "
-            "row_number() over (partition by account_id order by entity) - 1 as slot "
-            "from (select distinct account_id, entity from seen)"
+            "create or replace temp table slots as select k, entity, "
+            "row_number() over (partition by k order by entity) - 1 as slot "
+            "from (select distinct k, entity from seen)"
         )
         bits = ", ".join(
             f"bit_or(1::ubigint << (slot % {SLOT_BITS})) filter (where w{i}) as b{i}"
             for i in range(len(wheres))
         )
         connection.execute(
-            f"create or replace temp table entity_days as select account_id, slot // {SLOT_BITS} as "
-            f"word, o_day, v_day, {bits} from seen join slots using (account_id, entity) group by all"
+            f"create or replace temp table entity_days as select k, slot // {SLOT_BITS} as "
+            f"word, o_day, v_day, {bits} from seen join slots using (k, entity) group by all"
         )
         longest = max(window[1] for _, window in mine)
         words, totals = [], []
@@ -253,11 +254,11 @@ class EventPlan:
             )
             totals.append(f"cast(coalesce(sum({name}), 0) as bigint) as {name}")
         connection.execute(
-            f"create or replace temp table {table} as with words as (select s.account_id, s.as_of, "
-            f"d.word, {', '.join(words)} from spine s join entity_days d "
-            f"on d.account_id = s.account_id and {AsOfView().sees_day('d.v_day', 's')} "
-            f"and d.o_day > s.a - {longest} group by s.account_id, s.as_of, d.word) "
-            f"select account_id, as_of, {', '.join(totals)} from words group by 1, 2"
+            f"create or replace temp table {table} as with words as (select s.k, s.a, "
+            f"d.word, {', '.join(words)} from points s join entity_days d "
+            f"on d.k = s.k and {AsOfView().sees_day('d.v_day', 's')} "
+            f"and d.o_day > s.a - {longest} group by s.k, s.a, d.word) "
+            f"select k, a, {', '.join(totals)} from words group by k, a"
         )
         connection.execute("drop table seen; drop table slots; drop table entity_days")
         return list(mine.values())
@@ -265,11 +266,11 @@ class EventPlan:
     def _recent_sql(self, where: Where, name: str) -> str:
         column = _day_column(Measure("count", where=where))
         return (
-            "with days as (select account_id, v_day, max(o_day) as d from account_days "
-            f"where {column} > 0 group by 1, 2), running as (select account_id, v_day, "
-            f"max(d) over (partition by account_id order by v_day) as {name} from days) "
-            f"select s.account_id, s.as_of, r.{name} from spine s asof join running r "
-            "on r.account_id = s.account_id and r.v_day <= s.a"
+            "with days as (select k, v_day, max(o_day) as d from account_days "
+            f"where {column} > 0 group by 1, 2), running as (select k, v_day, "
+            f"max(d) over (partition by k order by v_day) as {name} from days) "
+            f"select s.k, s.a, r.{name} from points s asof join running r "
+            "on r.k = s.k and r.v_day <= s.a"
         )
 
     def _build_key_users(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -288,15 +289,16 @@ class EventPlan:
         )
         roles = ", ".join(f"'{role}'" for role in KEY_ROLES)
         connection.execute(
-            "create or replace temp table key_days as select account_id, user_id, "
-            f"{occurred} as o_day, {visible} as v_day, {counts} from events semi join "
-            f"(select distinct account_id, user_id from users where role in ({roles})) k "
-            "using (account_id, user_id) group by all"
+            "create or replace temp table key_days as select k, user_id, "
+            f"{occurred} as o_day, {visible} as v_day, {counts} from events join (select distinct "
+            f"k, account_id, user_id from users join account_keys using (account_id) "
+            f"where role in ({roles})) holders using (account_id, user_id) group by all"
         )
         connection.execute(
-            "create or replace temp table key_holders as select account_id, as_of, a, user_id, "
+            "create or replace temp table key_holders as select k, a, user_id, "
             f"list(distinct role) as roles from ({AsOfView().rows('users')}) "
-            f"where role in ({roles}) and (valid_to is null or valid_to > as_of) group by all"
+            f"join account_keys using (account_id) where role in ({roles}) "
+            "and (valid_to is null or valid_to > as_of) group by all"
         )
         values, names = [], []
         for (measure, (near, far)), name in (*sums.items(), *distincts.items()):
@@ -310,10 +312,10 @@ class EventPlan:
             values.append(f"max(d.o_day) filter (where d.c{i} > 0{_holds(where)}) as {name}")
             names.append(f"key_values.{name}")
         connection.execute(
-            f"create or replace temp table key_values as select h.account_id, h.as_of, "
+            f"create or replace temp table key_values as select h.k, h.a, "
             f"{', '.join(values)} from key_holders h left join key_days d "
-            "on d.account_id = h.account_id and d.user_id = h.user_id "
-            f"and {AsOfView().sees_day('d.v_day', 'h')} group by h.account_id, h.as_of"
+            "on d.k = h.k and d.user_id = h.user_id "
+            f"and {AsOfView().sees_day('d.v_day', 'h')} group by h.k, h.a"
         )
         return names
 
@@ -327,8 +329,23 @@ def _build_account_days(connection: duckdb.DuckDBPyConnection, plan: EventPlan) 
     occurred, visible = AsOfView().event_days()
     columns = "".join(f", {sql} as {name}" for name, sql in plan.day_columns().items())
     connection.execute(
-        f"create or replace temp table account_days as select account_id, {occurred} as o_day, "
-        f"{visible} as v_day{columns} from events group by all"
+        f"create or replace temp table account_days as select k, {occurred} as o_day, "
+        f"{visible} as v_day{columns} from events join account_keys using (account_id) group by all"
+    )
+
+
+def _build_first_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """The account's first day of the log, as each snapshot could see it.
+
+    Only days that are earlier than all that were seen before them matter: one or two an account.
+    """
+    connection.execute(
+        "create or replace temp table first_days as with days as (select k, v_day, min(o_day) as d "
+        "from account_days group by k, v_day), told as (select *, min(d) over (partition by k "
+        "order by v_day rows between unbounded preceding and 1 preceding) as before from days) "
+        "select s.k, s.a, min(t.d) as first_day from points s join told t "
+        f"on t.k = s.k and {AsOfView().sees_day('t.v_day', 's')} "
+        "where t.before is null or t.d < t.before group by s.k, s.a"
     )
 
 

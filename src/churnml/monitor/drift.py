@@ -71,7 +71,7 @@ def drift(
     stand behind it. A feature that the frame lacks counts as wholly missing.
     """
     found = [
-        _feature(name, told, frame[name] if name in frame else None, len(frame), trained_rows)
+        _feature(name, told, frame.get(name), len(frame), trained_rows)
         for name, told in reference.items()
     ]
     found.sort(key=lambda item: (-_RANK[item.status], -(item.psi or 0.0), item.feature))

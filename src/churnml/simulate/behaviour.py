@@ -43,9 +43,9 @@ def step(state: State, traits: Traits, today: int, week: int, rng: np.random.Gen
     day = np.where(renews, renew_day(state, traits), day)
 
     _plant(state, traits, paying, renews, today, week, rng)
+    _replace_champions(state, week, rng)
     causes = planted(state.onset, state.strength, week)
     _live(state, traits, causes, paying, rng)
-    _replace_champions(state, week, rng)
     terms.leave(state, traits, causes, paying, today, day, rng)
     renews &= state.end_day == NEVER
     terms.renew(state, traits, renews, causes.pressing(PRICE), rng)

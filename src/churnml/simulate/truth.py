@@ -8,41 +8,158 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from churnml.simulate.arrow import days, texts
+from churnml.simulate.arrow import days, numbers, texts
 from churnml.simulate.behaviour import step
-from churnml.simulate.causes import ACAUSAL, CAUSES, LONGEST_WEEKS, NAMES, planted
+from churnml.simulate.causes import ACAUSAL, LASTS, NAMES, NOT_PLANTED, planted
 from churnml.simulate.history import History
-from churnml.simulate.settings import Flags, Floats, Ints
+from churnml.simulate.settings import Floats, Ints
 from churnml.simulate.state import MERGED, NEVER, PAYING, State, Traits, list_mrr
 
-EVERY_WEEKS = 4
-FIRST_WEEK = 4
+EVERY_WEEKS = 4  # the first true probabilities are of week 4
 LEAD_DAYS = 14
 HORIZON_DAYS = 90
 MIN_CHANGE_SHARE = 0.05
 TARGETS = ("churn", "contraction", "expansion")
 ROWS_AT_ONCE = 4096  # larger arrays fall out of the processor's cache
+SHRINK = 2.0  # futures' worth of the book's mean, so that no probability is exactly 0
+
+
+def churns(history: History) -> tuple[Ints, Ints, Ints]:
+    """(week of the decision, account, day of the end) of every churn that the record can know."""
+    end, _, shown = history.ends_shown()
+    before = history.of("end_day", first=True)[:-1]
+    week, account = np.nonzero(
+        shown & (before == NEVER) & (history.of("end_reason") != MERGED)
+    )
+    return week, account, end[week, account]
 
 
 def causes_table(history: History, account_ids: pa.Array) -> pa.Table:
     """One row per planted cause (account_id, cause, planted_at, churned_at), and one, `acausal`, per
-    churn with no cause at work, planted on the day of the decision.
+    churn with no cause pressing, planted on the day that the decision fell.
 
-    churned_at is set where the account left while the cause pressed it; ends that say nothing about
-    us (merged) are no churn. Causes that were over before the record began are left out.
+    churned_at is set where the account left while the cause pressed it. Ends that say nothing about
+    us (merged) are no churn. Causes that were over when the record began are left out.
     """
-    left_week, left_day = _churns(history)
-    account: list[Ints] = []
-    cause: list[Ints] = []
-    planted_day: list[Ints] = []
-    churned: list[Ints] = []
+    account, cause, onset = _plantings(history)
+    settings = history.settings
+    planted_day = np.maximum(settings.day(0) + 7 * onset, history.traits.signup_day[account])
+    churned = np.full(len(account), NEVER, dtype=np.int64)
+    acausal: list[tuple[int, int, int]] = []
+    row_of = {key: row for row, key in enumerate(zip(account, cause, onset, strict=True))}
+    for week, who, end in zip(*churns(history), strict=True):
+        state = history.after[week]
+        work = planted(state.onset[:, [who]], state.strength[:, [who]], int(week))
+        pressing = work.cause[work.presses > 0]
+        for kind in pressing:
+            churned[row_of[who, kind, state.onset[kind, who]]] = end
+        if len(pressing) == 0:
+            decided = min(int(state.end_known[who]), int(end))
+            acausal.append((int(who), decided, int(end)))
+    extra = np.array(acausal, dtype=np.int64).reshape(-1, 3)
+    account = np.concatenate([account, extra[:, 0]])
+    cause = np.concatenate([cause, np.full(len(extra), len(NAMES))])
+    planted_day = np.concatenate([planted_day, extra[:, 1]])
+    churned = np.concatenate([churned, extra[:, 2]])
+    order = np.lexsort((cause, planted_day, account))
+    return pa.table(
+        {
+            "account_id": account_ids.take(pa.array(account[order])),
+            "cause": texts(cause[order], (*NAMES, ACAUSAL)),
+            "planted_at": days(planted_day[order]),
+            "churned_at": days(churned[order], churned[order] < NEVER),
+        }
+    )
+
+
+def _plantings(history: History) -> tuple[Ints, Ints, Ints]:
+    """(account, cause, week) of every cause that was there in a recorded week."""
     onset = history.of("onset", first=True)
-    for kind in range(len(CAUSES)):
-        fresh = np.diff(onset[:, kind], axis=0) > 0
-        fresh |= _alive_at_first(onset[0, kind], kind, history)[None] & (
-            np.arange(history.settings.weeks)[:, None] == 0
-        )
-        weeks, rows = np.nonzero(fresh)
-        for week, row in zip(weeks, rows, strict=True):
-            pass
-    raise NotImplementedError
+    there = np.concatenate([onset[:1] > -LASTS[:, None], np.diff(onset, axis=0) != 0])
+    week, cause, account = np.nonzero(there & (onset != NOT_PLANTED))
+    return account, cause, onset[week, cause, account]
+
+
+def probabilities_table(
+    history: History, account_ids: pa.Array, rng: np.random.Generator
+) -> pa.Table:
+    """The chance of each outcome (account_id, as_of, target, true_probability), every four weeks,
+    of all accounts that pay and are not known to leave.
+
+    An outcome is one in (as_of + 14 days, as_of + 104 days], and its chance is among the futures in
+    which it has a label: those that end in the lead, or in a merger, don't count; nor does churn for
+    contraction and expansion, which compare list prices and need a move of 5 %.
+    """
+    settings = history.settings
+    columns: list[tuple[Ints, Ints, Ints, Floats]] = []
+    weeks = range(EVERY_WEEKS, settings.weeks + 1, EVERY_WEEKS) if settings.rollouts else ()
+    for week in weeks:
+        state, today = history.at(week), settings.day(week)
+        undecided = (state.end_day == NEVER) | (state.end_known > today)
+        rows = np.flatnonzero((state.status == PAYING) & undecided & (state.end_day > today))
+        chances = _chances(history, state, rows, week, rng)
+        for target, chance in enumerate(chances):
+            columns.append(
+                (rows, np.full(len(rows), today), np.full(len(rows), target), chance)
+            )
+    empty = np.zeros(0, dtype=np.int64)
+    account, as_of, kind = (
+        np.concatenate([empty, *(column[part] for column in columns)]) for part in range(3)
+    )
+    chance = np.concatenate([np.zeros(0), *(column[3] for column in columns)])
+    return pa.table(
+        {
+            "account_id": account_ids.take(pa.array(account)),
+            "as_of": days(as_of),
+            "target": texts(kind, TARGETS),
+            "true_probability": numbers(chance),
+        }
+    )
+
+
+def _chances(
+    history: History, state: State, rows: Ints, week: int, rng: np.random.Generator
+) -> Floats:
+    """(targets, rows): chances of the outcomes of the accounts `rows` of `state`."""
+    futures = history.settings.rollouts
+    at_once = max(1, ROWS_AT_ONCE // futures)
+    hits: list[Floats] = []
+    for first in range(0, len(rows), at_once):
+        some = np.repeat(rows[first : first + at_once], futures)
+        outcome = _roll(history, state.take(some), history.traits.take(some), week, rng)
+        hits.append(outcome.reshape(2, len(TARGETS), -1, futures).sum(axis=3))
+    if not hits:
+        return np.zeros((len(TARGETS), 0))
+    hit, counted = np.concatenate(hits, axis=2)
+    mean = hit.sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+    chance: Floats = (hit + SHRINK * mean[:, None]) / (counted + SHRINK)
+    return chance
+
+
+def _roll(
+    history: History, state: State, traits: Traits, week: int, rng: np.random.Generator
+) -> Floats:
+    """(2, targets, futures): whether the outcome came, and whether it has a label at all."""
+    today = history.settings.day(week)
+    opens, closes = today + LEAD_DAYS, today + LEAD_DAYS + HORIZON_DAYS
+    before = list_mrr(state)
+    ended = state.end_day.copy()
+    merged = np.zeros(len(state), dtype=np.bool_)
+    for later in range(-(-(LEAD_DAYS + HORIZON_DAYS + 1) // 7)):
+        step(state, traits, history.settings.day(week + later), week + later, rng)
+        ended = np.minimum(ended, state.end_day)
+        merged |= (state.end_day < NEVER) & (state.end_reason == MERGED)
+    inside = (ended > opens) & (ended <= closes)
+    churn_counts = (ended > opens) & ~(inside & merged)
+    stays = ended > closes
+    ratio = list_mrr(state) / before
+    return np.stack(
+        [
+            [
+                inside & churn_counts,
+                stays & (ratio <= 1 - MIN_CHANGE_SHARE),
+                stays & (ratio >= 1 + MIN_CHANGE_SHARE),
+            ],
+            [churn_counts, stays, stays],
+        ]
+    ).astype(np.float64)

@@ -1,0 +1,76 @@
+"""An action: a play in words, for one account. Owns the words; neither chooses nor stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from churnml.actions.plays import REASON, Play
+from churnml.errors import ConfigError
+from churnml.explain.reading import is_missing
+from churnml.explain.reasons import Reason
+from churnml.explain.text import Shown, inside_sentence, kind_of, number, placeholders, write
+from churnml.features.catalog import BY_NAME
+
+
+@dataclass(frozen=True)
+class Action:
+    """What to do for an account, by whom and within how many days."""
+
+    play: str
+    title: str
+    text: str
+    who: str
+    due_days: int
+    effort_hours: float
+
+
+def render_action(
+    play: Play,
+    lang: str,
+    reasons: Sequence[Reason],
+    features: Mapping[str, Any],
+    currency: str = "USD",
+) -> Action:
+    """The play in words. It quotes the first reason that it answers to, and the account's numbers.
+
+    reasons: in the same language, ranked. features: the account's, by name.
+    Raises: ConfigError for an unknown language.
+    """
+    if lang not in play.words:
+        raise ConfigError(
+            f"language: found {lang!r}. Expected one of {', '.join(play.words)}. Choose one."
+        )
+    words = play.words[lang]
+    return Action(
+        play=play.name,
+        title=words.title,
+        text=write(words.text, _numbers(play, words.text, lang, reasons, features, currency), lang),
+        who=play.who,
+        due_days=play.due_days,
+        effort_hours=play.effort_hours,
+    )
+
+
+def _numbers(
+    play: Play,
+    text: str,
+    lang: str,
+    reasons: Sequence[Reason],
+    features: Mapping[str, Any],
+    currency: str,
+) -> dict[str, Shown]:
+    shown: dict[str, Shown] = {}
+    raising = [reason for reason in reasons if not reason.protective]
+    answered = [reason for reason in raising if reason.driver in play.when.drivers] or raising
+    if answered:
+        shown[REASON] = Shown(inside_sentence(answered[0].text))
+    for name in placeholders(text):
+        value = features.get(name)
+        if name in BY_NAME and not is_missing(value):
+            if isinstance(value, str):
+                shown[name] = Shown(value)
+            else:
+                shown[name] = number(float(value), kind_of(BY_NAME[name]), lang, currency)  # type: ignore[arg-type]
+    return shown

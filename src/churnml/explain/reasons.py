@@ -1,0 +1,210 @@
+"""Reasons: the drivers behind a score, ranked, in words. Owns the ranking; tell.py owns the words.
+
+Drivers are ranked by the sum of their contributions, so that features that share credit cannot hide
+each other; the feature that speaks for a driver is the one that pulls hardest in the driver's own
+direction and whose sentence agrees with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churnml.errors import ChurnmlError
+from churnml.explain.drivers import by_driver, declared, driver_columns
+from churnml.explain.reading import Row, Value, is_missing
+from churnml.explain.tell import Teller
+
+LEAST_LOG_ODDS = 0.01  # a driver that moves the probability by less than 0.3 points is no reason
+SPEAKS_SHARE = 0.1  # a feature may speak for its driver from this share of the strongest one's pull
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One driver of one score, in words.
+
+    feature: the one that speaks; value, unit: its own (None if missing). contribution: the whole
+    driver's, in log-odds; positive raises the probability of the outcome. protective: it lowers it.
+    """
+
+    driver: str
+    feature: str
+    value: Value
+    unit: str
+    contribution: float
+    text: str
+    protective: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """The reason as plain values, as the store and the service keep it."""
+        return asdict(self)
+
+
+def reason_from_dict(stored: Mapping[str, Any]) -> Reason:
+    """A reason as it was stored by `Reason.as_dict`; further keys are ignored."""
+    return Reason(
+        driver=str(stored["driver"]),
+        feature=str(stored["feature"]),
+        value=stored["value"],
+        unit=str(stored["unit"]),
+        contribution=float(stored["contribution"]),
+        text=str(stored["text"]),
+        protective=bool(stored.get("protective", stored["contribution"] < 0)),
+    )
+
+
+def reasons_for(
+    row_features: Row,
+    features: Sequence[str],
+    contributions: np.ndarray,
+    target: str,
+    lang: str,
+    currency: str,
+    reference: Mapping[str, Any],
+    top: int = 3,
+    keep: int = 2,
+    as_of: datetime | None = None,
+) -> list[Reason]:
+    """The reasons of one score: up to `top` that raise the probability, then up to `keep` that
+    lower it, strongest first.
+
+    row_features: the snapshot's features by name (more than the model's are welcome: they tell
+    "from 200 to 100"). contributions: (f,) log-odds, as `features`. reference: the bundle's.
+    as_of: where given, dates are told beside days.
+    Raises: ChurnmlError for contributions of another shape or features of another catalogue,
+    ConfigError for an unknown language, NotFound for an unknown target.
+    """
+    ranking = _Ranking(features, Teller(target, lang, currency, reference), top, keep)
+    matrix = np.asarray(contributions, dtype=float).reshape(1, -1)
+    return ranking.reasons([row_features], matrix, [as_of])[0]
+
+
+def reasons_for_rows(
+    frame: pd.DataFrame,
+    features: Sequence[str],
+    contributions: np.ndarray,
+    target: str,
+    lang: str,
+    currency: str,
+    reference: Mapping[str, Any],
+    top: int = 3,
+    keep: int = 2,
+) -> list[list[Reason]]:
+    """`reasons_for` for every row of a features frame, in its order.
+
+    frame: n rows with the features as columns (and `as_of`, where dates are to be told).
+    contributions: (n, f) log-odds.
+    Raises: as `reasons_for`; also ChurnmlError if there are not as many rows as contributions.
+    """
+    if len(frame) != len(contributions):
+        raise ChurnmlError(
+            f"contributions: found {len(contributions)} rows for {len(frame)} snapshots. Expected "
+            "one each. Explain the same rows that are scored."
+        )
+    ranking = _Ranking(features, Teller(target, lang, currency, reference), top, keep)
+    moments: list[datetime | None] = [None] * len(frame)
+    if "as_of" in frame:
+        moments = list(frame["as_of"].dt.to_pydatetime())
+    return ranking.reasons(_rows(frame), np.asarray(contributions, dtype=float), moments)
+
+
+def retell(reason: Reason, row_features: Row, teller: Teller, as_of: datetime | None = None) -> str:
+    """The text of a stored reason in the teller's language, from the stored features of its row."""
+    return teller.tell(reason.feature, -1 if reason.protective else +1, row_features, as_of)
+
+
+def _rows(frame: pd.DataFrame) -> list[Row]:
+    names = [name for name in frame.columns if name not in ("account_id", "as_of")]
+    columns = []
+    for name in names:
+        column = frame[name]
+        if column.dtype != np.float64:
+            column = column.astype(object).where(column.notna(), None)
+        columns.append(column.tolist())
+    if not columns:
+        return [{} for _ in range(len(frame))]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+class _Ranking:
+    """Ranks drivers and picks their speakers, for many rows of one model and one teller."""
+
+    def __init__(self, features: Sequence[str], teller: Teller, top: int, keep: int):
+        self._features = tuple(features)
+        self._teller = teller
+        self._top = top
+        self._keep = keep
+        self._columns = driver_columns(features)
+        self._units = {name: declared(name).unit for name in features}
+
+    def reasons(
+        self, rows: Sequence[Row], contributions: np.ndarray, moments: Sequence[datetime | None]
+    ) -> list[list[Reason]]:
+        drivers, sums = by_driver(self._features, contributions)
+        order = np.argsort(-sums, axis=1, kind="stable")  # ties: the catalogue's order of drivers
+        ranked = []
+        for row, own, driver_sums, places, moment in zip(
+            rows, contributions.tolist(), sums.tolist(), order.tolist(), moments, strict=True
+        ):
+            pulls = [(drivers[place], driver_sums[place]) for place in places]
+            raising = [pull for pull in pulls if pull[1] >= LEAST_LOG_ODDS][: self._top]
+            keeping = [pull for pull in reversed(pulls) if pull[1] <= -LEAST_LOG_ODDS]
+            reasons = [self._reason(row, own, *pull, moment) for pull in raising]
+            reasons += self._keeping(row, own, keeping, moment)
+            ranked.append(reasons)
+        return ranked
+
+    def _keeping(
+        self,
+        row: Row,
+        own: Sequence[float],
+        pulls: Sequence[tuple[str, float]],
+        moment: datetime | None,
+    ) -> list[Reason]:
+        kept: list[Reason] = []
+        for driver, pull in pulls:
+            if len(kept) == self._keep:
+                break
+            reason = self._reason(row, own, driver, pull, moment)
+            # "No data" keeps nobody: what cannot be said of a protective driver is left out.
+            if reason.value is not None or self._speaks(reason, row, moment):
+                kept.append(reason)
+        return kept
+
+    def _speaks(self, reason: Reason, row: Row, moment: datetime | None) -> bool:
+        return self._teller.sentence(reason.feature, -1, row, moment) is not None
+
+    def _reason(
+        self, row: Row, own: Sequence[float], driver: str, pull: float, moment: datetime | None
+    ) -> Reason:
+        sign = 1 if pull > 0 else -1
+        name, text = self._speaker(row, own, driver, sign, moment)
+        value = row.get(name)
+        return Reason(
+            driver=driver,
+            feature=name,
+            value=None if is_missing(value) else value,
+            unit=self._units[name],
+            contribution=pull,
+            text=text,
+            protective=sign < 0,
+        )
+
+    def _speaker(
+        self, row: Row, own: Sequence[float], driver: str, sign: int, moment: datetime | None
+    ) -> tuple[str, str]:
+        pulling = [place for place in self._columns[driver] if own[place] * sign > 0]  # type: ignore[index]
+        pulling.sort(key=lambda place: -abs(own[place]))  # stable: ties in the model's order
+        least = SPEAKS_SHARE * abs(own[pulling[0]])
+        names = [self._features[place] for place in pulling if abs(own[place]) >= least]
+        for name in names:
+            text = self._teller.sentence(name, sign, row, moment)
+            if text is not None:
+                return name, text
+        with_value = [name for name in names if not is_missing(row.get(name))]
+        name = (with_value or names)[0]
+        return name, self._teller.neutral(name, row, moment)

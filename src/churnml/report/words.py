@@ -1,0 +1,141 @@
+"""The report's words in one language. Owns how `words/<language>.toml` is read and how numbers are
+written; knows no company.
+
+The names of targets, tiers and drivers are those of `explain`: a CSM and a board read the same."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from babel.dates import format_date, format_datetime, format_skeleton
+from babel.numbers import format_compact_currency, format_currency, format_decimal, format_percent
+
+from churnml.contract.tables import MONEY_SCALE
+from churnml.explain.language import Language, language
+from churnml.explain.text import Shown, write
+
+
+@lru_cache(maxsize=None)
+def _texts(code: str) -> Mapping[str, Any]:
+    text = (resources.files("churnml.report") / "words" / f"{code}.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+class Words:
+    """Texts and numbers of one language and currency.
+
+    Raises: ConfigError for an unknown language.
+    """
+
+    def __init__(self, code: str, currency: str):
+        self.explain: Language = language(code)
+        self.code = code
+        self.html_lang = str(self.explain.locale).replace("_", "-")
+        self._locale = self.explain.locale
+        self._currency = currency
+        self._texts = _texts(code)
+
+    def text(self, key: str, **numbers: Shown | str) -> str:  # `key` is section.name
+        """A text with its numbers filled in. Raises: KeyError if the language lacks it."""
+        section, _, name = key.partition(".")
+        shown = {
+            place: value if isinstance(value, Shown) else Shown(value)
+            for place, value in numbers.items()
+        }
+        return write(self._texts[section][name], shown, self.code)
+
+    def has(self, key: str) -> bool:
+        """Whether the language has a text of that key."""
+        section, _, name = key.partition(".")
+        return name in self._texts.get(section, {})
+
+    def texts(self, section: str) -> list[str]:
+        """All texts of a section, in order."""
+        return [str(text) for text in self._texts[section].values()]
+
+    def items(self, section: str) -> list[tuple[str, str]]:
+        """Pairs of a section's `term` and `text`, in order."""
+        return [(item["term"], item["text"]) for item in self._texts[section]]
+
+    def fill(self, template: str, numbers: Mapping[str, Shown]) -> str:
+        """A text that was read by `items`, with its numbers filled in."""
+        return write(template, numbers, self.code)
+
+    # Names
+
+    def target(self, name: str) -> str:
+        """The name of a target."""
+        return self.explain.targets[name]["name"]
+
+    def tier(self, name: str) -> str:
+        """The name of a tier."""
+        return self.explain.tiers[name]
+
+    def driver(self, name: str) -> str:
+        """The name of a driver; of those without one where it is empty."""
+        return self.explain.drivers[name]["name"] if name else self.text("drivers.none")
+
+    # Numbers
+
+    def money(self, minor: float) -> Shown:
+        """An amount in whole units: 12,400."""
+        value = round(minor / MONEY_SCALE)
+        return Shown(
+            format_currency(
+                value, self._currency, "¤#,##0", locale=self._locale, currency_digits=False
+            ),
+            value,
+        )
+
+    def exact(self, minor: int, cents: bool) -> str:
+        """An amount as the ledger holds it, without its currency: to the cent if `cents`."""
+        pattern = "#,##0.00;−#,##0.00" if cents else "#,##0;−#,##0"
+        return format_decimal(minor / MONEY_SCALE, pattern, locale=self._locale)
+
+    def short(self, minor: float) -> str:
+        """An amount for an axis: 12K."""
+        if abs(minor) < 1_000 * MONEY_SCALE:
+            return self.money(minor).text
+        return format_compact_currency(
+            minor / MONEY_SCALE, self._currency, locale=self._locale, fraction_digits=1
+        ).replace(".0", "")
+
+    def count(self, value: float) -> Shown:
+        """A whole number."""
+        return Shown(format_decimal(round(value), "#,##0", locale=self._locale), round(value))
+
+    def about(self, value: float) -> Shown:
+        """An expected number of accounts: one decimal below ten."""
+        digits = 0 if value >= 10 else 1
+        rounded = round(value, digits)
+        return Shown(format_decimal(rounded, "#,##0.#", locale=self._locale), rounded)
+
+    def percent(self, share: float) -> Shown:
+        """A share as per cent: one decimal below 10 %."""
+        pattern = "#,##0.#%" if 0 < abs(share) < 0.0995 else "#,##0%"
+        return Shown(format_percent(share, pattern, locale=self._locale), share)
+
+    def figure(self, value: float, digits: int = 2) -> str:
+        """A metric."""
+        return format_decimal(value, "0." + "0" * digits, locale=self._locale)
+
+    # Days
+
+    def day(self, value: date) -> str:
+        """A date in full."""
+        return format_date(value, "long" if self.code != "en" else "d MMMM y", locale=self._locale)
+
+    def moment(self, value: datetime) -> str:
+        """A moment of UTC."""
+        return format_datetime(value, "d MMM y, HH:mm", locale=self._locale) if (
+            self.code == "en"
+        ) else format_datetime(value, "medium", locale=self._locale)
+
+    def month(self, value: date) -> str:
+        """A month with its year."""
+        return format_skeleton("yMMM", value, locale=self._locale)

@@ -1,0 +1,1 @@
+"""Trained models at work: bundles, predictions, contributions, champions, the registry."""

@@ -1,0 +1,132 @@
+"""Write a commented `churnml.toml` for a folder of tables. Owns the template; reads no table."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from churnml.config import parse_config
+from churnml.contract.tables import TABLES
+from churnml.errors import ConfigError
+from churnml.sources.folder import SUFFIXES
+from churnml.stages.project import CONFIG_NAME, write_whole
+
+TEMPLATE = '''\
+# What {name} decides. Every key below that is commented out shows its default.
+version = 1
+name = "{name}"
+# currency = "USD"       # for amounts, where subscriptions carry no currency of their own
+# language = "en"        # of reasons and the report: en, zh or ja
+
+[source]
+kind = "folder"
+path = "{path}"          # relative to this file; ${{VARIABLE}} is replaced by the environment's value
+# data_through = 2025-12-31  # the date up to which the data are complete; default: the latest event
+
+# Each table is <path>/<table>.parquet or .csv (accounts, events and subscriptions are enough; users,
+# tickets, surveys, milestones and interventions add their features). A table that is
+# named or shaped differently is mapped with SQL over the raw exports, or another file:
+# [tables.events]
+# sql = "select student_id as account_id, date_watched as occurred_at, 'watch' as event \\
+#        from read_csv('learning.csv')"
+# [tables.accounts]
+# file = "exports/accounts-*.csv"
+
+# What your event names mean (unmapped names are plain features of their module):
+# [events.meaning]
+# login = ["login", "sign_in"]
+
+# How subscription rows become MRR:
+# [ledger]
+# grace_days = 30                                 # a shorter gap between two periods is no churn
+# basis = "list"                                  # contraction and expansion on list or net prices
+# neutral_end_reasons = ["merged", "completed"]   # such an end is neither churn nor survival
+
+# [cohort]
+# min_age_days = 28      # younger accounts are not scored
+
+# [calendar]
+# every = "week"         # or "month", or dates = [2025-01-01, 2025-02-01]
+# weekday = "monday"
+
+# What to predict: the outcome inside (as_of + lead_days, as_of + lead_days + horizon_days].
+[targets.churn]
+lead_days = 14
+horizon_days = 90
+
+[targets.contraction]
+lead_days = 14
+horizon_days = 90
+min_change_share = 0.05  # a smaller change of MRR is none
+mode = "window_end"      # or "any_time": the first move inside the window
+
+[targets.expansion]
+lead_days = 14
+horizon_days = 90
+min_change_share = 0.05
+mode = "window_end"
+
+# The out-of-time test. Default: chosen from the calendar, with a gap of lead + horizon + grace.
+# [split]
+# test_from = 2025-07-01
+
+[capacity]
+share = 0.1              # of the book that the CSMs can handle per period; or: accounts = 25
+
+# Calibrated probabilities from which a tier begins:
+[tiers]
+medium = 0.1
+high = 0.25
+critical = 0.5
+
+# What a challenger must show before `churnml promote` lets it become champion:
+[gates]
+min_outcomes = 50
+max_calibration_error = 0.1
+
+# [store]
+# url = "postgresql+psycopg://…"  # default: SQLite, store.db beside this file
+
+# [serve]
+# port = 3000
+# stale_after_days = 14
+'''
+
+
+def init_project(folder: Path, data: str | None) -> tuple[Path, list[str], list[str]]:
+    """Write `churnml.toml` into a folder.
+
+    data: the folder with the tables as the user gave it (relative to where they stand); None: the
+    folder `data` inside the project. Returns: (path written, tables found, required ones missing).
+    Raises: ConfigError if the file is there already, or `data` is no folder.
+    """
+    target = folder / CONFIG_NAME
+    if target.exists():
+        raise ConfigError(
+            f"{target}: there is one already. Expected a new project folder. Choose another, or edit "
+            "that file."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is a file. Expected a folder, or a new name. Choose another.")
+    path = "data"
+    tables = folder / path
+    if data is not None:
+        tables = Path(data)
+        if not tables.is_dir():
+            raise ConfigError(
+                f"{data}: no such folder. Expected the folder with your tables. Correct the path, or "
+                f"make example data with: churnml simulate --out {data}"
+            )
+        path = os.path.relpath(tables.resolve(), folder.resolve())
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-_") or "company"
+    text = TEMPLATE.format(name=plain[:63], path=path.replace("\\", "/"))
+    parse_config(text, str(target))  # what we write must work as it is
+    write_whole(target, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    found = [name for name in TABLES if _has(tables, name)]
+    missing = [name for name, table in TABLES.items() if table.required and name not in found]
+    return target, found, missing
+
+
+def _has(folder: Path, name: str) -> bool:
+    return (folder / name).is_dir() or any((folder / f"{name}{s}").is_file() for s in SUFFIXES)

@@ -1,0 +1,1 @@
+"""From labelled features to a judged model: assemble, split, fit, calibrate, evaluate, gate."""

@@ -1,0 +1,119 @@
+"""What a model must beat: prevalence, a last-activity rule, logistic regression. Owns these three.
+
+Each is fitted on the train part and calibrated on the calibrate part, exactly as the model is, so
+that a difference between them is one of knowledge and not of level."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from churnml.scoring.predict import FloatArray
+from churnml.training.assemble import TrainingTable
+from churnml.training.calibrate import calibrate
+
+PREVALENCE = "prevalence"
+LAST_ACTIVITY = "last_activity"
+LOGISTIC = "logistic"
+
+# The rule of thumb's one feature: the first of these that is there.
+ACTIVITY = (
+    "days_since_last_event",
+    "days_since_key_user_event",
+    "days_since_last_completion",
+    "active_days_28d",
+    "events_28d_per_week",
+    "events_7d",
+)
+CLIP = 5.0  # standard deviations: one giant account must not steer the regression
+MAX_STEPS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """A baseline's probabilities of the test rows, (rows,), and what it is, in words."""
+
+    name: str
+    what: str
+    probability: FloatArray
+
+
+def baselines(
+    train: TrainingTable,
+    calibrate_part: TrainingTable,
+    test: TrainingTable,
+    outcomes: int,
+    min_outcomes: int,
+) -> tuple[Baseline, ...]:
+    """The baselines that these columns allow, on the test rows.
+
+    outcomes, min_outcomes: see `calibrate`. The last-activity rule is absent where no feature of
+    activity is.
+    """
+    rate = float(np.concatenate([train.y, calibrate_part.y]).mean())
+    found = [
+        Baseline(
+            PREVALENCE,
+            "the share of snapshots with the outcome before the test",
+            np.full(len(test), rate),
+        )
+    ]
+    asked: list[tuple[str, str, tuple[str, ...]]] = []
+    activity = next((name for name in ACTIVITY if name in train.columns), None)
+    if activity is not None:
+        asked.append((LAST_ACTIVITY, f"logistic regression on {activity} alone", (activity,)))
+    asked.append((LOGISTIC, "logistic regression on the same features", train.columns))
+    for name, what, columns in asked:
+        parts = [part.with_columns(columns) for part in (train, calibrate_part, test)]
+        raw_calibrate, raw_test = _regress(*parts)
+        fitted = calibrate(raw_calibrate, calibrate_part.y, outcomes, min_outcomes)
+        found.append(Baseline(name, what, fitted.apply(raw_test)))
+    return tuple(found)
+
+
+def _regress(
+    train: TrainingTable, calibrate_part: TrainingTable, test: TrainingTable
+) -> tuple[FloatArray, FloatArray]:
+    """Log-odds of the calibrate and test rows by a logistic regression on the train rows."""
+    inputs = [np.empty((len(part), 0)) for part in (train, calibrate_part, test)]
+    for place, name in enumerate(train.columns):
+        columns = [part.x[:, place] for part in (train, calibrate_part, test)]
+        wide = (
+            _one_hot(columns, len(train.categories[name]))
+            if name in train.categories
+            else _standardised(columns)
+        )
+        inputs = [np.hstack([left, right]) for left, right in zip(inputs, wide, strict=True)]
+    model = LogisticRegression(C=0.1, max_iter=MAX_STEPS)
+    with warnings.catch_warnings():
+        # A regression that has not quite settled is a baseline all the same.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(inputs[0], train.y)
+    raw_calibrate, raw_test = (model.decision_function(part) for part in inputs[1:])
+    return np.asarray(raw_calibrate), np.asarray(raw_test)
+
+
+def _standardised(columns: list[FloatArray]) -> list[FloatArray]:
+    # Medians, means and spreads are the train rows' own: nothing of later parts leaks back.
+    train = columns[0]
+    known = train[np.isfinite(train)]
+    if not len(known):
+        return [np.isnan(column)[:, None].astype(float) for column in columns]
+    middle = float(np.median(known))
+    filled = np.where(np.isfinite(train), train, middle)
+    mean, spread = float(filled.mean()), float(filled.std()) or 1.0
+    out = []
+    for column in columns:
+        missing = ~np.isfinite(column)
+        value = np.clip((np.where(missing, middle, column) - mean) / spread, -CLIP, CLIP)
+        out.append(np.column_stack([value, missing.astype(float)]))
+    return out
+
+
+def _one_hot(columns: list[FloatArray], size: int) -> list[FloatArray]:
+    identity = np.vstack([np.eye(size), np.zeros((1, size))])
+    return [identity[np.where(np.isnan(c), size, c).astype(np.int64)] for c in columns]

@@ -1,0 +1,198 @@
+"""The model card: what a model is, how far to trust it, what it is not for. Owns its Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from churnml.features.spec import FAMILIES, Feature
+from churnml.scoring.bundle import Bundle
+from churnml.training.baselines import Baseline
+from churnml.training.evaluate import MODEL, Estimate, Evaluation
+from churnml.training.gate import Verdict
+
+MEANING = {
+    "churn": "MRR reaches 0 inside the window and stays there for the grace time",
+    "contraction": "MRR falls by at least the least change, without churn",
+    "expansion": "MRR rises by at least the least change, without churn",
+}
+IN_WORDS = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "calibration_error": "calibration error",
+    "lift_at_10_percent": "lift at 10 %",
+    "precision_at_capacity": "precision at capacity",
+    "recall_at_capacity": "recall at capacity",
+    "mrr_recall_at_capacity": "MRR recall at capacity",
+}
+SIGNS = {"passed": "passed", "failed": "**failed**", "cannot_tell": "**cannot tell**"}
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What the card is written from. features: the declared features that the model uses."""
+
+    bundle: Bundle
+    evaluation: Evaluation
+    verdict: Verdict
+    baselines: tuple[Baseline, ...]
+    features: tuple[Feature, ...]
+    currency: str
+    missing_labels: str
+
+
+def write_card(facts: CardFacts) -> str:
+    """The card as Markdown; the same facts give the same text."""
+    sections = (_head, _data, _label, _features, _metrics, _calibration, _verdict, _use)
+    return "\n\n".join("\n".join(section(facts)) for section in sections) + "\n"
+
+
+def _head(facts: CardFacts) -> Iterator[str]:
+    bundle = facts.bundle
+    yield f"# {bundle.target.capitalize()} within {bundle.horizon_days} days: model card"
+    yield ""
+    verdict = "may be promoted" if facts.verdict.promotable else "is not to be promoted"
+    yield f"Version `{bundle.model_version}`. By its gate it **{verdict}**."
+
+
+def _data(facts: CardFacts) -> Iterator[str]:
+    bundle, split = facts.bundle, facts.bundle.papers["split"]
+    yield "## Data"
+    yield ""
+    yield f"Data through {bundle.data_through[:10]}; amounts in {facts.currency}."
+    yield ""
+    yield "| part | snapshots from | until | dates | rows | rows with the outcome | accounts with it |"
+    yield "|---|---|---|---|---|---|---|"
+    for name in ("train", "calibrate", "test"):
+        part = split[name]
+        yield (
+            f"| {name} | {part['from']} | {part['until']} | {part['dates']} | {part['rows']:,} | "
+            f"{part['positive_rows']:,} | {part['accounts_with_outcome']:,} |"
+        )
+    yield ""
+    yield (
+        f"Between the parts lie at least {split['gap_days']} days: every outcome of a part was "
+        f"known before the next begins. {split['dropped_dates']} labelled dates fall into the gaps "
+        f"or after the test. Missing labels: {facts.missing_labels}."
+    )
+
+
+def _label(facts: CardFacts) -> Iterator[str]:
+    bundle = facts.bundle
+    change = bundle.papers["definition"]["min_change_share"]
+    yield "## Label"
+    yield ""
+    yield (
+        f"*{bundle.target}*: {MEANING.get(bundle.target, 'see the glossary')}, inside the "
+        f"{bundle.horizon_days} days that begin {bundle.lead_days} days after the snapshot. Grace "
+        f"{bundle.grace_days} days; mode `{bundle.mode}`; MRR basis `{bundle.basis or 'automatic'}`"
+        + ("" if bundle.target == "churn" else f"; least change {change:.0%}")
+        + "."
+    )
+
+
+def _features(facts: CardFacts) -> Iterator[str]:
+    yield "## Features"
+    yield ""
+    yield (
+        f"{len(facts.features)} features, catalogue `{facts.bundle.catalog_fingerprint}`. "
+        "User ids, names and links are never features."
+    )
+    yield ""
+    yield "| family | features |"
+    yield "|---|---|"
+    for family in FAMILIES:
+        names = [f"`{feature.name}`" for feature in facts.features if feature.family == family]
+        if names:
+            yield f"| {family} | {', '.join(names)} |"
+
+
+def _metrics(facts: CardFacts) -> Iterator[str]:
+    evaluation = facts.evaluation
+    names = [MODEL, *(baseline.name for baseline in facts.baselines)]
+    yield "## Out-of-time metrics"
+    yield ""
+    yield (
+        f"On {evaluation.rows:,} test snapshots of {evaluation.accounts:,} accounts "
+        f"({evaluation.outcomes:,} with the outcome). In brackets {evaluation.interval:.0%} "
+        "intervals from resampled accounts; – where undefined."
+    )
+    yield ""
+    yield "| metric | " + " | ".join(name.replace("_", " ") for name in names) + " |"
+    yield "|---" * (len(names) + 1) + "|"
+    for metric, words in IN_WORDS.items():
+        cells = (figure(evaluation.metrics[name][metric]) for name in names)
+        yield f"| {words} | " + " | ".join(cells) + " |"
+    yield ""
+    for baseline in facts.baselines:
+        yield f"- {baseline.name.replace('_', ' ')}: {baseline.what}"
+    if evaluation.without_treated:
+        auc = evaluation.without_treated["roc_auc"]
+        loss = evaluation.without_treated["log_loss"]
+        yield (
+            f"- {evaluation.treated_rows:,} test rows had an intervention in their window; without "
+            f"them the model's ROC AUC is {_number(auc)} and its log loss {_number(loss)}"
+        )
+
+
+def figure(estimate: Estimate) -> str:
+    """A figure with its interval, e.g. "0.71 [0.66, 0.75]"; – where undefined."""
+    if math.isnan(estimate.value):
+        return "–"
+    if math.isnan(estimate.low):
+        return _number(estimate.value)
+    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _calibration(facts: CardFacts) -> Iterator[str]:
+    calibrator = facts.bundle.calibrator
+    yield "## Calibration"
+    yield ""
+    yield (
+        f"Sigmoid on later data: slope {calibrator['slope']:.3f}, intercept "
+        f"{calibrator['intercept']:.3f}. On the test rows, told and seen:"
+    )
+    yield ""
+    yield "| rows | told on average | had the outcome |"
+    yield "|---|---|---|"
+    for part in facts.evaluation.calibration:
+        yield f"| {part.rows:,} | {part.predicted:.1%} | {part.observed:.1%} |"
+
+
+def _verdict(facts: CardFacts) -> Iterator[str]:
+    yield "## Verdict"
+    yield ""
+    for check in facts.verdict.checks:
+        yield f"- {SIGNS[check.result]}: {check.sentence}"
+    notes = facts.bundle.papers["notes"]
+    if notes:
+        yield ""
+        yield "Notes: " + " ".join(notes)
+
+
+def _use(facts: CardFacts) -> Iterator[str]:
+    bundle = facts.bundle
+    yield "## Intended use"
+    yield ""
+    yield (
+        "For customer success managers who decide which accounts to look after first, and for "
+        f"reports on how much MRR is likely to see {bundle.target}, about accounts of the kind and "
+        "period that it was trained on."
+    )
+    yield ""
+    yield "Not for:"
+    yield ""
+    yield "- decisions about single people: it knows accounts, and judges nobody's work"
+    yield "- refusing service, raising prices or changing terms automatically"
+    yield "- saying what would happen *because of* an action: its reasons are associations"
+    yield f"- other horizons or leads than {bundle.horizon_days} and {bundle.lead_days} days"
+    yield "- accounts with too little data, new products or markets it has not seen"

@@ -1,0 +1,167 @@
+"""How good predictions are, and how sure that is. Owns resampling, intervals and differences.
+
+Snapshots of one account overlap, so accounts are resampled, never rows. All models are judged on
+the same resamples: their difference has an interval of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from churnml.scoring.predict import FloatArray
+from churnml.training.assemble import TrainingTable
+from churnml.training.metrics import BINS, METRICS, Scorer
+
+MODEL = "model"
+COMPARED = ("log_loss", "roc_auc")
+MAX_UNDEFINED = 0.1  # of the resamples; with more, no interval is given
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval; NaN where undefined."""
+
+    value: float
+    low: float
+    high: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Plain JSON: None where undefined."""
+        return {
+            name: None if math.isnan(number) else number
+            for name, number in (("value", self.value), ("low", self.low), ("high", self.high))
+        }
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """A tenth of the rows: what they were told on average, and how many had the outcome."""
+
+    rows: int
+    predicted: float
+    observed: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Out-of-time metrics of the model and its baselines on the same rows.
+
+    metrics: name ("model" or a baseline's) -> metric -> estimate. differences: baseline ->
+    metric -> model minus baseline. without_treated: the model's metrics on rows without an
+    intervention in their window, values alone; empty if no row was treated. outcomes, others:
+    accounts with and without the outcome. interval: e.g. 0.95.
+    """
+
+    metrics: Mapping[str, Mapping[str, Estimate]]
+    differences: Mapping[str, Mapping[str, Estimate]]
+    without_treated: Mapping[str, float]
+    calibration: tuple[CalibrationBin, ...]
+    rows: int
+    positive_rows: int
+    accounts: int
+    outcomes: int
+    others: int
+    treated_rows: int
+    interval: float
+
+    @property
+    def model(self) -> Mapping[str, Estimate]:
+        """The model's own metrics."""
+        return self.metrics[MODEL]
+
+
+def evaluate(
+    test: TrainingTable,
+    predictions: Mapping[str, FloatArray],
+    capacity: Callable[[int], int],
+    rounds: int,
+    seed: int,
+    interval: float,
+) -> Evaluation:
+    """Judge predictions of the test rows.
+
+    predictions: "model" and baselines -> probabilities, (rows,). capacity: book size of one
+    snapshot date -> accounts that can be handled. rounds: bootstrap resamples. interval: the share
+    of resamples that an interval holds.
+    """
+    names = list(predictions)
+    _, dates = np.unique(test.as_of, return_inverse=True)
+    ids, accounts = np.unique(test.accounts.astype(str), return_inverse=True)
+    scorers = [Scorer(predictions[n], test.y, dates, test.mrr, capacity) for n in names]
+    once = np.ones(len(test))
+    point = np.array([scorer.of(once) for scorer in scorers])
+    rng = np.random.default_rng(seed)
+    drawn = np.empty((rounds, len(names), len(METRICS)))
+    for number in range(rounds):
+        times = np.bincount(rng.integers(0, len(ids), len(ids)), minlength=len(ids))
+        weights = times.astype(np.float64)[accounts]
+        for place, scorer in enumerate(scorers):
+            drawn[number, place] = scorer.of(weights)
+    model = names.index(MODEL)
+    metrics = {
+        name: {
+            metric: _estimate(point[place, m], drawn[:, place, m], interval)
+            for m, metric in enumerate(METRICS)
+        }
+        for place, name in enumerate(names)
+    }
+    differences = {
+        name: {
+            metric: _estimate(
+                point[model, m] - point[place, m], drawn[:, model, m] - drawn[:, place, m], interval
+            )
+            for metric in COMPARED
+            for m in (METRICS.index(metric),)
+        }
+        for place, name in enumerate(names)
+        if place != model
+    }
+    return Evaluation(
+        metrics=metrics,
+        differences=differences,
+        without_treated=_without_treated(test, predictions[MODEL], capacity),
+        calibration=calibration_table(predictions[MODEL], test.y),
+        rows=len(test),
+        positive_rows=int(test.y.sum()),
+        accounts=len(ids),
+        outcomes=len(np.unique(accounts[test.y > 0.5])),
+        others=len(np.unique(accounts[test.y <= 0.5])),
+        treated_rows=int(test.treated.sum()),
+        interval=interval,
+    )
+
+
+def _estimate(value: float, drawn: FloatArray, interval: float) -> Estimate:
+    undefined = np.isnan(drawn).mean()
+    if math.isnan(value) or undefined > MAX_UNDEFINED:
+        return Estimate(float(value), math.nan, math.nan)
+    low, high = np.nanquantile(drawn, [(1 - interval) / 2, (1 + interval) / 2])
+    return Estimate(float(value), float(low), float(high))
+
+
+def _without_treated(
+    test: TrainingTable, probability: FloatArray, capacity: Callable[[int], int]
+) -> dict[str, float]:
+    rest = test.untreated()
+    if len(rest) == len(test) or not len(rest):
+        return {}
+    _, dates = np.unique(rest.as_of, return_inverse=True)
+    scorer = Scorer(probability[~test.treated], rest.y, dates, rest.mrr, capacity)
+    return dict(zip(METRICS, scorer.of(np.ones(len(rest))).tolist(), strict=True))
+
+
+def calibration_table(probability: FloatArray, y: FloatArray) -> tuple[CalibrationBin, ...]:
+    """Rows in ten bins of rising probability; equal probabilities share a bin."""
+    edges = np.unique(np.quantile(probability, np.arange(1, BINS) / BINS))
+    codes = np.searchsorted(edges, probability, side="left")
+    return tuple(
+        CalibrationBin(
+            int((codes == code).sum()),
+            float(probability[codes == code].mean()),
+            float(y[codes == code].mean()),
+        )
+        for code in np.unique(codes)
+    )

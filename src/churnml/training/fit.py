@@ -1,0 +1,132 @@
+"""One gradient-boosted model of one target. Owns its fit and when it stops; knows no calendar.
+
+One thread, fixed seeds, rows in a fixed order: the same data give the same model text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+
+from churnml.errors import Refused
+from churnml.training.assemble import BoolArray, TrainingTable
+from churnml.training.params import MIN_STOP_OUTCOMES, VALID_SHARE, FitParams
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """LightGBM's model text, the trees in it, and how their number was found (in words)."""
+
+    model_text: str
+    rounds: int
+    note: str
+
+
+def usable_columns(table: TrainingTable) -> tuple[str, ...]:
+    """The columns that vary over these rows; a constant or empty one cannot teach anything.
+
+    Raises: Refused if none does.
+    """
+    usable = tuple(
+        name
+        for place, name in enumerate(table.columns)
+        # Missing against present is variation too.
+        if len(np.unique(table.x[:, place])) > 1
+    )
+    if not usable:
+        raise Refused(
+            f"features: all {len(table.columns)} are constant or missing over the {len(table)} "
+            "training rows. Expected at least one that varies. Check the tables and dates."
+        )
+    return usable
+
+
+def fit(table: TrainingTable, params: FitParams, seed: int) -> Fitted:
+    """Fit on the train part: a fifth of its accounts say when to stop, then all of it is used.
+
+    table: the train part, with usable columns only, both kinds of outcome present.
+    """
+    held = held_back(table, seed)
+    settings = _settings(table, params, seed)
+    if held is None:
+        rounds, note = params.fixed_rounds, "too few outcomes to stop early: a fixed number of trees"
+    else:
+        rounds, note = _rounds(table, held, params, settings)
+    booster = lightgbm.train(settings, _dataset(table, settings), num_boost_round=rounds)
+    return Fitted(booster.model_to_string(num_iteration=rounds), rounds, note)
+
+
+def held_back(table: TrainingTable, seed: int) -> BoolArray | None:
+    """Rows of a fifth of the accounts, drawn apart from those with and without the outcome.
+
+    None where a fifth would hold too few of either to decide anything.
+    """
+    accounts, codes = np.unique(table.accounts.astype(str), return_inverse=True)
+    has = np.zeros(len(accounts), dtype=bool)
+    has[codes[table.y > 0.5]] = True
+    rng = np.random.default_rng(seed)
+    chosen = np.zeros(len(accounts), dtype=bool)
+    for kind in (has, ~has):
+        members = np.flatnonzero(kind)
+        take = round(VALID_SHARE * len(members))
+        if take < MIN_STOP_OUTCOMES:
+            return None
+        chosen[rng.permutation(members)[:take]] = True
+    held: BoolArray = chosen[codes]
+    return held
+
+
+def _rounds(
+    table: TrainingTable, held: BoolArray, params: FitParams, settings: dict[str, Any]
+) -> tuple[int, str]:
+    learn = _dataset(table.where(~held), settings)
+    judge = table.where(held)
+    valid = learn.create_valid(judge.x, label=judge.y)
+    booster = lightgbm.train(
+        settings,
+        learn,
+        num_boost_round=params.max_rounds,
+        valid_sets=[valid],
+        callbacks=[lightgbm.early_stopping(params.early_stopping_rounds, verbose=False)],
+    )
+    best = max(1, booster.best_iteration or booster.current_iteration())
+    accounts = len(np.unique(judge.accounts.astype(str)))
+    return best, f"stopped by the log loss of {accounts} held-back accounts"
+
+
+def _settings(table: TrainingTable, params: FitParams, seed: int) -> dict[str, Any]:
+    per_account = len(table) / max(1, len(np.unique(table.accounts.astype(str))))
+    leaf = max(params.min_data_in_leaf, round(params.min_accounts_in_leaf * per_account))
+    return {
+        "objective": "binary",
+        "metric": "binary_logloss",
+        "learning_rate": params.learning_rate,
+        "num_leaves": params.num_leaves,
+        "max_depth": params.max_depth,
+        # A leaf that no split could reach would leave an empty model on small data.
+        "min_data_in_leaf": max(1, min(leaf, len(table) // 8)),
+        "feature_fraction": params.feature_fraction,
+        "lambda_l2": params.lambda_l2,
+        "max_bin": params.max_bin,
+        "cat_smooth": params.cat_smooth,
+        "min_data_per_group": max(1, min(params.min_data_per_group, len(table) // 8)),
+        "feature_pre_filter": False,
+        "num_threads": 1,  # two threads are forty times slower as soon as the machine is busy
+        "deterministic": True,
+        "force_row_wise": True,
+        "seed": seed,
+        "verbosity": -1,
+    }
+
+
+def _dataset(table: TrainingTable, settings: dict[str, Any]) -> lightgbm.Dataset:
+    return lightgbm.Dataset(
+        table.x,
+        label=table.y,
+        feature_name=list(table.columns),
+        categorical_feature=[name for name in table.columns if name in table.categories],
+        params=settings,
+        free_raw_data=False,
+    )

@@ -1,0 +1,92 @@
+"""Every sentence that a feature can speak, in every language, as people read it.
+
+Compared word for word with every_sentence.md. After a change of words, write it anew with
+`CHURNML_REWRITE_GOLDEN=1 pytest tests/golden` and read it through: would a CSM say that?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from churnml.config import LANGUAGES
+from churnml.explain.reading import is_change, sister_of
+from churnml.explain.tell import Teller
+from churnml.features.catalog import CATALOG
+from churnml.features.spec import Cadence, Feature, Slope
+
+GOLDEN = Path(__file__).parent / "every_sentence.md"
+AS_OF = datetime(2024, 3, 4)
+
+MEDIANS = {
+    "share": 0.4,
+    "share of seats": 0.55,
+    "money": 480.0,
+    "seconds per week": 9000.0,
+    "points of 5": 4.2,
+    "points of 10": 8.0,
+    "employees": 120.0,
+    "months": 12.0,
+}
+
+
+def _median(feature: Feature) -> float:
+    if isinstance(feature.fn, Cadence):
+        return 1.0
+    if is_change(feature):
+        return 0.0 if isinstance(feature.fn, Slope) else 0.02
+    return MEDIANS.get(feature.unit, 40.0 if feature.unit.endswith("per week") else 6.0)
+
+
+def _values(feature: Feature) -> list[float | str | None]:
+    if feature.categorical:
+        return ["Analytics", None]
+    if isinstance(feature.fn, Slope):
+        return [0.08, -0.06, 0.0, None]
+    if isinstance(feature.fn, Cadence):
+        return [1.6, 0.5, 0.0, 1.0, None]
+    if is_change(feature):
+        return [0.25, -0.5, -1.0, 0.01, None]
+    median = _median(feature)
+    values: list[float | str | None] = [median * 2.5, median / 4, 0.0, None]
+    if feature.unit.endswith("s") and "points" not in feature.unit and "second" not in feature.unit:
+        values.insert(2, 1.0)
+    if feature.name.startswith("days_since"):
+        values.append(400.0)
+    if feature.name == "discount_share":
+        values.append(-0.1)
+    return values
+
+
+def _lines(lang: str) -> Iterator[str]:
+    for feature in CATALOG:
+        reference = {} if feature.categorical else {feature.name: {"median": _median(feature)}}
+        teller = Teller("churn", lang, "USD", reference)
+        yield f"\n### {feature.name}\n"
+        for value in _values(feature):
+            row: dict[str, float | str | None] = {feature.name: value}
+            sister = sister_of(feature.name)
+            if sister is not None:
+                row[sister] = 0.0 if value == -1 else 30.0
+            said = {
+                sign: teller.sentence(feature.name, sign, row, AS_OF) for sign in (+1, -1)
+            }
+            marks = {(True, True): "±", (True, False): "+", (False, True): "−"}
+            mark = marks.get((said[1] is not None, said[-1] is not None), "·")
+            text = said[1] or said[-1] or teller.neutral(feature.name, row, AS_OF)
+            yield f"- `{value}` {mark} {text}"
+        yield f"- neutral: {teller.neutral(feature.name, {**row, feature.name: _values(feature)[0]}, AS_OF)}"
+
+
+def test_every_sentence_reads_as_it_was_read_through() -> None:
+    head = (
+        "# Every sentence\n\nFor churn. + may stand for a contribution that raises the risk, − for "
+        "one that lowers it, ± for\neither; · for none (the driver's neutral text is told).\n"
+    )
+    text = head + "".join(
+        f"\n## {lang}\n" + "\n".join(_lines(lang)) + "\n" for lang in LANGUAGES
+    )
+    if os.environ.get("CHURNML_REWRITE_GOLDEN"):
+        GOLDEN.write_text(text, "utf-8")
+    assert text == GOLDEN.read_text("utf-8")
