@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
@@ -49,7 +50,7 @@ def ensure_venv(venv: Path) -> Path:
     say(f"Making {venv} with {sys.executable} ({sys.version.split()[0]}) …")
     make = [sys.executable, "-m", "venv", "--clear"]
     if not run([*make, str(venv)], quiet=True) and not run([*make, "--without-pip", str(venv)]):
-        fail(f"{sys.executable} cannot make {venv}. Install its venv module (Debian: python3-venv).")
+        fail(f"{sys.executable} cannot make {venv}. Install its venv (Debian: python3-venv).")
     return python
 
 
@@ -142,11 +143,11 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def fail(text: str) -> None:
+def fail(text: str) -> NoReturn:
     sys.exit(f"setup: {text}")
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        fail("give the environment's folder and a lock, as in setup_venv.py .venv requirements.lock")
+        fail("give a folder and a lock, as in setup_venv.py .venv requirements.lock")
     main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -36,7 +36,7 @@ def _median(feature: Feature) -> float:
         return 1.0
     if is_change(feature):
         return 0.0 if isinstance(feature.fn, Slope) else 0.02
-    return MEDIANS.get(feature.unit, 40.0 if feature.unit.endswith("per week") else 6.0)
+    return MEDIANS.get(feature.unit, 40.0 if feature.unit.endswith("per week") else 8.0)
 
 
 def _values(feature: Feature) -> list[float | str | None]:
@@ -49,7 +49,8 @@ def _values(feature: Feature) -> list[float | str | None]:
     if is_change(feature):
         return [0.25, -0.5, -1.0, 0.01, None]
     median = _median(feature)
-    values: list[float | str | None] = [median * 2.5, median / 4, 0.0, None]
+    high = median * (1.15 if feature.unit.startswith("points") else 2.5)
+    values: list[float | str | None] = [high, median / 4, 0.0, None]
     if feature.unit.endswith("s") and "points" not in feature.unit and "second" not in feature.unit:
         values.insert(2, 1.0)
     if feature.name.startswith("days_since"):

@@ -140,19 +140,19 @@ def _read_missing(feature: Feature, row: Row) -> Reading:
 
 def _read_change(feature: Feature, value: float, reference: Mapping[str, Any] | None) -> Reading:
     moved = change_of(feature, value)
-    peers = _against(value, reference)
-    if isinstance(feature.fn, Slope):
-        steady = STEADY_SLOPE
-    elif moved <= -1:
+    steady = STEADY_SLOPE if isinstance(feature.fn, Slope) else STEADY_SHARE
+    peers = _against(value, reference, steady)
+    if moved <= -1 and not isinstance(feature.fn, Slope):
         return Reading("zero", -1, peers)
-    else:
-        steady = STEADY_SHARE
     sense = 0 if abs(moved) < steady else 1 if moved > 0 else -1
     return Reading(_KEYS[sense], sense, peers)
 
 
-def _against(value: float, reference: Mapping[str, Any] | None) -> int:
-    """+1 above the typical accounts, -1 below them, 0 among them (or nothing to compare with)."""
+def _against(value: float, reference: Mapping[str, Any] | None, least: float = 0.0) -> int:
+    """+1 above the typical accounts, -1 below them, 0 among them (or nothing to compare with).
+
+    least: without deciles, how far from the median is typical at least.
+    """
     median = typical(reference)
     if median is None:
         return 0
@@ -160,7 +160,7 @@ def _against(value: float, reference: Mapping[str, Any] | None) -> int:
     if len(deciles) == 9 and not any(is_missing(decile) for decile in deciles):
         low, high = float(deciles[3]), float(deciles[5])  # the middle fifth is typical
     else:
-        margin = NEAR_TYPICAL * abs(median)
+        margin = max(NEAR_TYPICAL * abs(median), least)
         low, high = median - margin, median + margin
     return (value > high) - (value < low)
 

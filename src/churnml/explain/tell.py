@@ -14,6 +14,7 @@ from churnml.errors import NotFound
 from churnml.explain.drivers import declared
 from churnml.explain.language import language
 from churnml.explain.reading import (
+    HAPPENED,
     Row,
     agrees,
     change_of,
@@ -27,6 +28,7 @@ from churnml.explain.text import Shown, change, day, kind_of, number, write
 from churnml.features.spec import Feature
 
 DATED = frozenset({"days_to_renewal"})  # as_of + value is the day itself, not a day around it
+OWN_CLOCK = DATED | HAPPENED  # other accounts' dates say nothing about this one's
 
 
 class Teller:
@@ -94,7 +96,7 @@ class Teller:
         else:
             mine = shown["value"] = self._number(feature, abs(float(value)))  # type: ignore[arg-type]
         median = typical(self._reference.get(feature.name))
-        if median is not None and mine is not None:
+        if median is not None and mine is not None and feature.name not in OWN_CLOCK:
             peers = (
                 change(change_of(feature, median), self.lang)
                 if is_change(feature)
@@ -116,7 +118,6 @@ class Teller:
             return
         moved = change_of(feature, float(value))  # type: ignore[arg-type]
         shown["change"] = change(moved, self.lang)
-        shown["amount"] = number(abs(moved), "percent", self.lang)
         if sister and "now" in shown and moved > -1:
             before = self._number(declared(sister), float(now) / (1 + moved))  # type: ignore[arg-type]
             if before.text != shown["now"].text:

@@ -22,15 +22,17 @@ def build_features(
     features: Sequence[Feature],
     columns: Mapping[str, frozenset[str]],
     meanings: Mapping[str, Sequence[str]],
+    basis: str,
 ) -> None:
     """Make the relation `feature_rows`: account_id, as_of and one column per feature.
 
     Needs the workspace's tables, and `spine`, `known_spans`, `known_ledger` (snapshots.cohort).
+    basis: "list" or "net", the MRR that contraction and expansion are measured on.
     Numeric features are DOUBLE (NULL: missing), categorical ones VARCHAR. Rows keep the order of
     the spine: as_of, then account_id.
     """
     connection.execute(
-        f"create or replace temp table known_movements as {movements('known_ledger')}"
+        f"create or replace temp table known_movements as {movements('known_ledger', basis)}"
     )
     plan = EventPlan(meanings, columns["events"])
     expressions = {feature.name: plan.expression(feature.fn) for feature in functions_of_log(features)}

@@ -4,9 +4,12 @@ All sums come from the rows that were handed in: nothing is looked up, no clock 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -89,7 +92,7 @@ def build_report(
         drivers=_drivers(of_lead),
         months=tuple(ledger),
         kept=_kept(ledger),
-        evaluations=tuple(evaluations),
+        evaluations=tuple(_with_intervals(item) for item in evaluations),
         coverage=tuple(coverage),
         drift=dict(book.run.drift) if book else {},
         versions=dict(versions),
@@ -227,6 +230,30 @@ def _drivers(rows: Sequence[ScoreRow]) -> tuple[DriverRisk, ...]:
     # Those without a reason stand last, however much they are.
     risks.sort(key=lambda risk: (risk.driver == "", -risk.mrr_at_risk, risk.driver))
     return tuple(risks)
+
+
+def _with_intervals(evaluation: Evaluation) -> Evaluation:
+    """The same, with an interval for each calibration bin that came without one.
+
+    Snapshots of one account overlap, so a bin counts for as many rows as it would hold if every
+    account had been scored once (Wilson's interval of a share, 95 %).
+    """
+    once = evaluation.accounts / evaluation.rows if evaluation.rows else 1.0
+    bins = []
+    for item in evaluation.calibration:
+        if item.low is None or item.high is None:
+            low, high = share_interval(item.observed, max(1.0, item.rows * min(1.0, once)))
+            item = replace(item, low=low, high=high)
+        bins.append(item)
+    return replace(evaluation, calibration=tuple(bins))
+
+
+def share_interval(share: float, size: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share seen in `size` independent cases."""
+    z = NormalDist().inv_cdf(0.975)
+    middle = (share + z * z / (2 * size)) / (1 + z * z / size)
+    half = z / (1 + z * z / size) * math.sqrt(share * (1 - share) / size + z * z / (4 * size**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _kept(months: Sequence[LedgerMonth]) -> Kept | None:

@@ -146,7 +146,7 @@ def calibration_chart(bins: Sequence[CalibrationBin]) -> CalibrationChart | None
     bins = [item for item in bins if item.rows > 0]
     if not bins:
         return None
-    highest = max(max(item.predicted, min(item.high, 2 * item.observed + 0.02)) for item in bins)
+    highest = max(max(item.predicted, item.observed) for item in bins)  # whiskers may be cut
     step = nice_step(min(1.0, max(highest, 0.02)), 4)
     most = min(1.0, math.ceil(highest / step * 0.999) * step)
     largest = max(item.rows for item in bins)
@@ -162,15 +162,19 @@ def calibration_chart(bins: Sequence[CalibrationBin]) -> CalibrationChart | None
                 item,
                 x,
                 y,
-                100 - _per_cent(item.high, most),
-                100 - _per_cent(item.low, most),
-                3.5 + 5.5 * math.sqrt(item.rows / largest),
+                100 - _per_cent(_or(item.high, item.observed), most),
+                100 - _per_cent(_or(item.low, item.observed), most),
+                3.0 + 4.0 * math.sqrt(item.rows / largest),
                 not crowded,
             )
         )
     count = round(most / step)
     ticks = tuple((100 * index / count, index * step) for index in range(count + 1))
     return CalibrationChart(most, ticks, tuple(marks))
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
 
 
 def _per_cent(value: float, most: float) -> float:

@@ -71,13 +71,16 @@ class Scorer:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Accounts that were told about the same: mean prediction, what came, and of how many."""
+    """Scores that were told about the same: how many, mean prediction, and what came.
 
+    low, high: the interval of what came; `build_report` fills it in where it is missing.
+    """
+
+    rows: int
     predicted: float
     observed: float
-    low: float
-    high: float
-    rows: int
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

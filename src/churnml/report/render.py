@@ -21,7 +21,7 @@ from churnml.report.view import contents, view_of
 from churnml.report.words import Words
 
 
-def render_html(data: ReportData) -> str:
+def render(data: ReportData) -> str:
     """The report as one HTML page, in the language of its data.
 
     Raises: ConfigError for an unknown language.

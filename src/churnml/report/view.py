@@ -24,14 +24,11 @@ FEW_OUTCOMES = 50
 # Metrics that a board reads, in its order; the others stay in the model card.
 _SHOWN = (
     "roc_auc",
-    "lift_at_10",
+    "lift_at_10_percent",
     "precision_at_capacity",
     "mrr_recall_at_capacity",
     "calibration_error",
-    "calibration_slope",
-    "brier",
     "log_loss",
-    "pr_auc",
 )
 _SHARES = ("precision_at_capacity", "mrr_recall_at_capacity", "calibration_error")
 Says = tuple[str, str]  # (tone: yes, no or "", sentence)
@@ -344,7 +341,7 @@ def _says(item: Evaluation, words: Words) -> list[Says]:
 
 
 def _says_ranking(model: Scorer, words: Words) -> list[Says]:
-    lift = model.metric("lift_at_10")
+    lift = model.metric("lift_at_10_percent")
     if lift is None or lift.value is None:
         return []
     if lift.value <= 1.0 or (lift.low is not None and lift.low <= 1.0):
@@ -383,7 +380,8 @@ def _says_calibration(bins: Sequence[CalibrationBin], words: Words) -> list[Says
     shown = max(
         bins, key=lambda item: (item.rows >= enough, item.predicted if item.rows >= enough else 0)
     )
-    right = shown.low <= shown.predicted <= shown.high
+    low, high = shown.low, shown.high
+    right = low is not None and high is not None and low <= shown.predicted <= high
     text = words.text(
         "trust.calibrated" if right else "trust.uncalibrated",
         rows=words.count(shown.rows),
@@ -417,7 +415,7 @@ def _cell(scorer: Scorer, name: str, words: Words) -> Cell:
 def _figure(name: str, value: float, words: Words) -> str:
     if name in _SHARES:
         return words.percent(value).text
-    return words.figure(value, 3 if name in ("brier", "log_loss") else 2)
+    return words.figure(value, 3 if name == "log_loss" else 2)
 
 
 def _spoken_calibration(bins: Sequence[CalibrationBin], words: Words) -> str:

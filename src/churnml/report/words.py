@@ -130,6 +130,11 @@ class Words:
         """A date in full."""
         return format_date(value, "long" if self.code != "en" else "d MMMM y", locale=self._locale)
 
+    def short_day(self, value: date) -> str:
+        """A date for a table."""
+        pattern = "d MMM y" if self.code == "en" else "medium"
+        return format_date(value, pattern, locale=self._locale)
+
     def moment(self, value: datetime) -> str:
         """A moment of UTC."""
         return format_datetime(value, "d MMM y, HH:mm", locale=self._locale) if (

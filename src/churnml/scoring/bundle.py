@@ -92,8 +92,8 @@ _PLAIN = (
 
 
 def booster_of(model_text: str) -> lightgbm.Booster:
-    """A booster from LightGBM's model text, on one thread and silent."""
-    return lightgbm.Booster(params={"verbosity": -1, "num_threads": 1}, model_str=model_text)
+    """A booster from LightGBM's model text. It brings its own settings: one thread, silent."""
+    return lightgbm.Booster(model_str=model_text)
 
 
 def version_of(data_through: str, model_text: str, definition: Mapping[str, Any]) -> str:
@@ -146,9 +146,7 @@ def _files(bundle: Bundle) -> dict[str, str]:
 
 def _json(plain: Mapping[str, Any], indent: int | None = None) -> str:
     try:
-        return json.dumps(
-            plain, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=indent
-        )
+        return json.dumps(plain, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=indent)
     except (TypeError, ValueError) as error:
         raise ChurnmlError(
             f"bundle {plain.get('model_version')}: found a value that is no plain JSON ({error}). "
@@ -226,9 +224,7 @@ def _checked(folder: Path, plain: dict[str, Any], texts: Mapping[str, str]) -> B
     values = {name: plain[name] for name in _PLAIN}
     values["features"] = features
     values["categories"] = {name: tuple(known) for name, known in plain["categories"].items()}
-    return Bundle(
-        **values, model_text=texts[MODEL_FILE], booster=booster, card=texts[CARD_FILE]
-    )
+    return Bundle(**values, model_text=texts[MODEL_FILE], booster=booster, card=texts[CARD_FILE])
 
 
 def _read(folder: Path, name: str) -> str:

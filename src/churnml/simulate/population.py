@@ -28,7 +28,7 @@ TERMS = (1, 3, 12)
 TERM_SHARES = ((0.66, 0.12, 0.22), (0.42, 0.16, 0.42), (0.18, 0.17, 0.65))
 MEDIAN_SEATS = (5.0, 12.0, 30.0)
 SEAT_PRICES = (24.0, 29.0, 34.0)
-BASE_HAZARD = (0.0042, 0.0026, 0.0018)
+BASE_HAZARD = (0.0040, 0.0025, 0.0017)
 NEVER_ADOPTED_SHARE = 0.16
 
 
@@ -64,7 +64,7 @@ def draw_population(
         ceiling=np.clip(rng.normal(0.68, 0.16, n), 0.25, 1.0),
         speed=rng.uniform(0.06, 0.16, n),
         mood=rng.normal(0, 0.6, n) + 0.3 * steady,
-        growth=rng.normal(0.0014, 0.0022, n) * (1 - steady),
+        growth=rng.normal(0.0006, 0.0020, n) * (1 - steady),
         base_hazard=np.array(BASE_HAZARD)[segment] * np.exp(rng.normal(-0.06, 0.35, n)) * calm,
         exposure=rng.gamma(4.0, 0.25, n) * calm,
         phase=rng.integers(0, 52, n),

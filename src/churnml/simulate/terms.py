@@ -135,7 +135,7 @@ def move(
     core = core_list(state)
     for product, price in enumerate(add_on_prices(core)):
         held = state.add_on[product] > 0
-        buys = 0.0020 * np.exp(1.5 * (state.adoption - 0.6) + 0.8 * dulled) * ~traits.steady
+        buys = 0.0016 * np.exp(1.5 * (state.adoption - 0.6) + 0.8 * dulled) * ~traits.steady
         drops = 0.0030 * np.exp(-1.6 * (state.adoption - 0.5) - 0.9 * dulled)
         if product == AUTOMATION:
             buys = buys * 0.7
@@ -144,7 +144,7 @@ def move(
         state.add_on[product, bought] = price[bought]
         state.add_on[product, dropped] = 0.0
     upgrades = (state.tier < len(TIERS) - 1) & (
-        drawn[3] < 0.0011 * np.exp(2 * (state.adoption - 0.6) + 0.5 * dulled) * ~traits.steady
+        drawn[3] < 0.0009 * np.exp(2 * (state.adoption - 0.6) + 0.5 * dulled) * ~traits.steady
     )
     downgrades = (state.tier > 0) & (
         drawn[4] < 0.0016 * np.exp(-1.5 * (state.adoption - 0.5) - 0.8 * dulled)

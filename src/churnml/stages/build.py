@@ -78,7 +78,9 @@ def build(
             "mrr, or choose another date."
         )
     features = available(workspace.columns, workspace.meanings, families)
-    build_features(connection, features, workspace.columns, workspace.meanings)
+    build_features(
+        connection, features, workspace.columns, workspace.meanings, target_basis(workspace, config)
+    )
     return Built(
         features,
         feature_frame(connection),

@@ -72,10 +72,14 @@ class TrainingTable:
         for name, known in categories.items():
             place = self.columns.index(name)
             order = {value: float(code) for code, value in enumerate(known)}
-            mapped = np.array([order.get(value, np.nan) for value in self.categories[name]] + [np.nan])
+            mapped = np.array(
+                [order.get(value, np.nan) for value in self.categories[name]] + [np.nan]
+            )
             codes = np.where(np.isnan(x[:, place]), -1, x[:, place]).astype(np.int64)
             x[:, place] = mapped[codes]
-        return replace(self, x=x, categories={name: tuple(kept) for name, kept in categories.items()})
+        return replace(
+            self, x=x, categories={name: tuple(kept) for name, kept in categories.items()}
+        )
 
     def seen_categories(self) -> dict[str, tuple[str, ...]]:
         """Categorical column -> the values that these rows really hold, sorted."""

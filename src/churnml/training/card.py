@@ -66,13 +66,13 @@ def _data(facts: CardFacts) -> Iterator[str]:
     yield ""
     yield f"Data through {bundle.data_through[:10]}; amounts in {facts.currency}."
     yield ""
-    yield "| part | snapshots from | until | dates | rows | rows with the outcome | accounts with it |"
+    yield "| part | first snapshot | last | dates | rows | rows with the outcome | accounts with it |"
     yield "|---|---|---|---|---|---|---|"
     for name in ("train", "calibrate", "test"):
         part = split[name]
         yield (
-            f"| {name} | {part['from']} | {part['until']} | {part['dates']} | {part['rows']:,} | "
-            f"{part['positive_rows']:,} | {part['accounts_with_outcome']:,} |"
+            f"| {name} | {part['first']} | {part['last']} | {part['dates']} | {part['rows']:,} | "
+            f"{part['positive_rows']:,} | {part['outcomes']:,} |"
         )
     yield ""
     yield (

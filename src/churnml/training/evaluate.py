@@ -13,7 +13,7 @@ import numpy as np
 
 from churnml.scoring.predict import FloatArray
 from churnml.training.assemble import TrainingTable
-from churnml.training.metrics import BINS, METRICS, Scorer
+from churnml.training.metrics import METRICS, Scorer
 
 MODEL = "model"
 COMPARED = ("log_loss", "roc_auc")
@@ -38,11 +38,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """A tenth of the rows: what they were told on average, and how many had the outcome."""
+    """A tenth of the rows: what they were told on average, and how many had the outcome.
+
+    low, high: the interval of `observed`.
+    """
 
     rows: int
     predicted: float
     observed: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,19 @@ def evaluate(
     point = np.array([scorer.of(once) for scorer in scorers])
     rng = np.random.default_rng(seed)
     drawn = np.empty((rounds, len(names), len(METRICS)))
+    model = names.index(MODEL)
+    bins = np.empty((rounds, len(scorers[model].calibration_bins(once)[0])))
     for number in range(rounds):
         times = np.bincount(rng.integers(0, len(ids), len(ids)), minlength=len(ids))
         weights = times.astype(np.float64)[accounts]
         for place, scorer in enumerate(scorers):
             drawn[number, place] = scorer.of(weights)
-    model = names.index(MODEL)
+        bins[number] = scorers[model].calibration_bins(weights)[2]
+    # The error of a resample is its own noise on top of the sample's: it would lie above the
+    # value that it is the interval of.
+    error = METRICS.index("calibration_error")
+    drawn[:, :, error] += point[:, error] - np.nanmean(drawn[:, :, error], axis=0)
+    np.maximum(drawn[:, :, error], 0.0, out=drawn[:, :, error])
     metrics = {
         name: {
             metric: _estimate(point[place, m], drawn[:, place, m], interval)
@@ -123,7 +135,7 @@ def evaluate(
         metrics=metrics,
         differences=differences,
         without_treated=_without_treated(test, predictions[MODEL], capacity),
-        calibration=calibration_table(predictions[MODEL], test.y),
+        calibration=_calibration_table(scorers[model], once, bins, interval),
         rows=len(test),
         positive_rows=int(test.y.sum()),
         accounts=len(ids),
@@ -153,15 +165,14 @@ def _without_treated(
     return dict(zip(METRICS, scorer.of(np.ones(len(rest))).tolist(), strict=True))
 
 
-def calibration_table(probability: FloatArray, y: FloatArray) -> tuple[CalibrationBin, ...]:
-    """Rows in ten bins of rising probability; equal probabilities share a bin."""
-    edges = np.unique(np.quantile(probability, np.arange(1, BINS) / BINS))
-    codes = np.searchsorted(edges, probability, side="left")
+def _calibration_table(
+    scorer: Scorer, once: FloatArray, drawn: FloatArray, interval: float
+) -> tuple[CalibrationBin, ...]:
+    rows, told, seen = scorer.calibration_bins(once)
     return tuple(
         CalibrationBin(
-            int((codes == code).sum()),
-            float(probability[codes == code].mean()),
-            float(y[codes == code].mean()),
+            int(rows[place]), float(told[place]), estimate.value, estimate.low, estimate.high
         )
-        for code in np.unique(codes)
+        for place in range(len(rows))
+        for estimate in (_estimate(float(seen[place]), drawn[:, place], interval),)
     )

@@ -51,7 +51,10 @@ def fit(table: TrainingTable, params: FitParams, seed: int) -> Fitted:
     held = held_back(table, seed)
     settings = _settings(table, params, seed)
     if held is None:
-        rounds, note = params.fixed_rounds, "too few outcomes to stop early: a fixed number of trees"
+        rounds, note = (
+            params.fixed_rounds,
+            "too few outcomes to stop early: a fixed number of trees",
+        )
     else:
         rounds, note = _rounds(table, held, params, settings)
     booster = lightgbm.train(settings, _dataset(table, settings), num_boost_round=rounds)

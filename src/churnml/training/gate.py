@@ -111,9 +111,7 @@ def _above_chance(auc: Estimate) -> Check:
         return Check(name, "passed", f"{interval} lies above 0.5.")
     if auc.high < 0.5:
         return Check(name, "failed", f"{interval} lies below 0.5: the model is worse than chance.")
-    return Check(
-        name, "failed", f"{interval} holds 0.5: the model cannot be told from chance."
-    )
+    return Check(name, "failed", f"{interval} holds 0.5: the model cannot be told from chance.")
 
 
 def _difference(estimate: Estimate) -> str:

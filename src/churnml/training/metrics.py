@@ -93,6 +93,17 @@ class Scorer:
             ]
         )
 
+    def calibration_bins(self, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Of each bin of rising probability: its weight, mean probability and share of outcomes.
+
+        Each (bins,), at most ten; equal probabilities share a bin.
+        """
+        weight = np.bincount(self._bins, weights)
+        told = np.bincount(self._bins, weights * self._p)
+        seen = np.bincount(self._bins, weights * self._y)
+        with np.errstate(invalid="ignore"):  # a bin that was not drawn is undefined
+            return weight, told / weight, seen / weight
+
     def _ranking(self, weights: FloatArray) -> tuple[float, float, float]:
         w = weights[self._order]
         positives = np.cumsum(w * self._y_sorted)[self._ends]
@@ -103,12 +114,8 @@ class Scorer:
         gained = np.diff(positives, prepend=0.0)
         negatives = everyone - positives
         area = float(np.diff(negatives, prepend=0.0) @ (positives - gained / 2))
-        precision = np.divide(
-            positives, everyone, out=np.zeros_like(positives), where=everyone > 0
-        )
-        top = np.interp(
-            TOP_SHARE * total, np.append(0.0, everyone), np.append(0.0, positives)
-        )
+        precision = np.divide(positives, everyone, out=np.zeros_like(positives), where=everyone > 0)
+        top = np.interp(TOP_SHARE * total, np.append(0.0, everyone), np.append(0.0, positives))
         return (
             area / (found * (total - found)),
             float(gained @ precision) / found,

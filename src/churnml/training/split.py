@@ -136,7 +136,8 @@ def choose_split(table: TrainingTable, gap_days: int, config: SplitConfig, needs
     moments = [_moment(value) for value in counts.as_ofs]
     parts = (moments[: last_before[c]], moments[c : last_before[t]], moments[t:end])
     train, calibrate, test = (
-        Part(name, tuple(part)) for name, part in zip(("train", "calibrate", "test"), parts, strict=True)
+        Part(name, tuple(part))
+        for name, part in zip(("train", "calibrate", "test"), parts, strict=True)
     )
     kept = sum(len(part) for part in parts)
     return Split(gap_days, train, calibrate, test, len(moments) - kept)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +66,7 @@ class TrainedTarget:
     verdict: Verdict
     predictions: pd.DataFrame
     test: TrainingTable
+    features: tuple[Feature, ...]
     notes: tuple[str, ...]
 
     @property
@@ -128,9 +129,7 @@ def _train(
     bundle = _bundle(
         fitted, train, target, declared, settings, data_through, catalog_features, params
     )
-    calibration = calibrate(
-        raw_scores(bundle, later.x), later.y, fewest, MIN_SLOPE_OUTCOMES
-    )
+    calibration = calibrate(raw_scores(bundle, later.x), later.y, fewest, MIN_SLOPE_OUTCOMES)
     bundle = replace(bundle, calibrator=calibration.as_calibrator())
     probability = predict_matrix(bundle, test.x)
     rivals = baselines(train, later, test, fewest, MIN_SLOPE_OUTCOMES)
@@ -166,6 +165,7 @@ def _train(
             }
         ),
         test=test,
+        features=tuple(f for f in catalog_features if f.name in bundle.features),
         notes=notes,
     )
 
@@ -317,12 +317,11 @@ def _with_papers(
         "split": split_in_plain(split, parts),
         "baselines": {name: found for name, found in metrics.items() if name != MODEL},
         "without_treated": {
-            name: None if math.isnan(value) else value
-            for name, value in evaluation.without_treated.items()
+            name: _plain(value) for name, value in evaluation.without_treated.items()
         },
         "calibration": [
-            {"rows": b.rows, "predicted": b.predicted, "observed": b.observed}
-            for b in evaluation.calibration
+            {key: _plain(value) for key, value in asdict(part).items()}
+            for part in evaluation.calibration
         ],
         "verdict": verdict.as_dict(),
         "notes": list(notes),
@@ -343,18 +342,27 @@ def _with_papers(
     return replace(bundle, card=card)
 
 
+def _plain(value: float) -> float | None:
+    """A number as JSON has it: None where undefined."""
+    return None if math.isnan(value) else value
+
+
 def split_in_plain(split: Split, parts: Sequence[TrainingTable]) -> dict[str, Any]:
-    """The split as plain JSON: dates, snapshots and accounts of each part, and the gap."""
+    """The split as plain JSON: dates, snapshots and accounts of each part, and the gap.
+
+    outcomes and others count accounts with and without the outcome.
+    """
     plain: dict[str, Any] = {"gap_days": split.gap_days, "dropped_dates": split.dropped}
     for part, table in zip((split.train, split.calibrate, split.test), parts, strict=True):
         outcomes, others = accounts_of(table)
         plain[part.name] = {
-            "from": f"{part.first:%Y-%m-%d}",
-            "until": f"{part.last:%Y-%m-%d}",
+            "first": f"{part.first:%Y-%m-%d}",
+            "last": f"{part.last:%Y-%m-%d}",
             "dates": len(part.as_ofs),
             "rows": len(table),
             "positive_rows": int(table.y.sum()),
-            "accounts_with_outcome": outcomes,
-            "accounts_without": others,
+            "accounts": len(set(table.accounts)),
+            "outcomes": outcomes,
+            "others": others,
         }
     return plain

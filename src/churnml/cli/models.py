@@ -1,0 +1,196 @@
+"""Commands about models: train, promote, score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from churnml.cli.app import (
+    HERE,
+    AsOfOption,
+    JsonOption,
+    ProjectOption,
+    TargetsOption,
+    app,
+    figure,
+    out,
+    print_json,
+    say,
+    share,
+    table,
+)
+from churnml.errors import Refused
+
+METRICS = (
+    ("roc_auc", "ROC AUC"),
+    ("pr_auc", "PR AUC"),
+    ("log_loss", "log loss"),
+    ("brier", "Brier"),
+    ("calibration_slope", "cal. slope"),
+    ("calibration_error", "cal. error"),
+    ("lift_10", "lift 10 %"),
+    ("precision_at_capacity", "precision @ capacity"),
+    ("mrr_recall_at_capacity", "MRR recall @ capacity"),
+)
+
+
+@app.command()
+def train(
+    target: TargetsOption = None,
+    families: Annotated[
+        str | None,
+        typer.Option(help="Only these families of features, comma-separated (usage,people,…)."),
+    ] = None,
+    project: ProjectOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Train each target's model on closed outcome windows, log it to MLflow as challenger."""
+    from churnml.stages.project import open_project
+    from churnml.stages.train import train as run
+
+    chosen = tuple(part.strip() for part in (families or "").split(",") if part.strip())
+    results = run(open_project(project), target or (), chosen, say)
+    if as_json:
+        print_json([result.as_dict() for result in results])
+    else:
+        for result in results:
+            _show_trained(result)
+    if all(result.refused for result in results):
+        raise Refused("no target could be trained; the reasons stand above.")
+
+
+def _show_trained(result: Any) -> None:
+    out.rule(f"{result.target}", align="left")
+    if result.refused:
+        out.print(f"Refused. {result.refused}\n")
+        return
+    test = result.split["test"]
+    out.print(
+        f"Tested out of time on {test['rows']:,} snapshots from {test['from']} to {test['until']}: "
+        f"{test['positive_rows']:,} with the outcome ({share(test['positive_rows'] / test['rows'], 1)})."
+    )
+    shown = [(key, title) for key, title in METRICS if key in result.metrics["model"]]
+    table(
+        None,
+        ("", *(title for _, title in shown)),
+        [
+            (name.replace("_", " "), *(_estimate(found[key], name == "model") for key, _ in shown))
+            for name, found in result.metrics.items()
+        ],
+        "." + "n" * len(shown),
+    )
+    out.print("The gate: " + ("open." if result.promotable else "closed."))
+    for check in result.checks:
+        out.print(f"  [{check['result'].replace('_', ' ')}] {check['sentence']}", markup=False)
+    out.print(
+        f"Registered {result.registered} as challenger ({result.model_version}); predictions in "
+        f"{result.predictions}\n",
+        markup=False,
+    )
+
+
+def _estimate(found: dict[str, float | None], with_interval: bool) -> str:
+    if found["value"] is None:
+        return ""
+    if not with_interval or found["low"] is None:
+        return figure(found["value"])
+    return f"{figure(found['value'])}\n[{figure(found['low'], 2)}, {figure(found['high'], 2)}]"
+
+
+@app.command()
+def promote(
+    target: TargetsOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Promote although the gate refuses.")] = False,
+    why: Annotated[str | None, typer.Option("--why", help="Reason, recorded in MLflow.")] = None,
+    project: ProjectOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Promote challengers that pass their gate to champions, and export them for scoring."""
+    from dataclasses import asdict
+
+    from churnml.stages.project import open_project
+    from churnml.stages.promote import promote as run
+
+    promotions = run(open_project(project), target or (), force, why)
+    if as_json:
+        print_json([asdict(promotion) for promotion in promotions])
+    else:
+        for promotion in promotions:
+            _show_promotion(promotion)
+    if not any(promotion.outcome in ("promoted", "already") for promotion in promotions):
+        raise Refused(
+            "nothing was promoted; champions are as they were. See why above, or say --force --why."
+        )
+
+
+def _show_promotion(promotion: Any) -> None:
+    words = {
+        "promoted": f"{promotion.model_version} is champion now"
+        + (f" (before: {promotion.before})" if promotion.before else "")
+        + (", by force" if promotion.forced else ""),
+        "refused": f"refused; {promotion.before or 'nobody'} stays champion",
+        "already": f"{promotion.model_version} is champion already",
+        "absent": "no challenger: churnml train",
+    }
+    out.print(f"{promotion.target}: {words[promotion.outcome]}", markup=False)
+    for check in promotion.checks:
+        if check["result"] != "passed":
+            out.print(f"  [{check['result'].replace('_', ' ')}] {check['sentence']}", markup=False)
+
+
+@app.command()
+def score(
+    as_of: AsOfOption = None,
+    alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
+    out_file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Also write .parquet or .csv.")
+    ] = None,
+    project: ProjectOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Score all accounts of the cohort into the store, with reasons and plays."""
+    from churnml.errors import ConfigError
+    from churnml.stages.project import open_project
+    from churnml.stages.score import score as run
+    from churnml.timeline import as_of_midnight
+
+    if alias not in ("champion", "challenger"):
+        raise ConfigError(f"--alias: found {alias!r}. Expected champion or challenger. Correct it.")
+    moment = as_of_midnight(as_of, "--as-of") if as_of else None
+    scored = run(open_project(project), moment, alias, out_file)  # type: ignore[arg-type]
+    counts: dict[str, dict[str, int]] = {}
+    for row in scored.rows:
+        mine = counts.setdefault(row.target, {})
+        mine[row.tier] = mine.get(row.tier, 0) + 1
+    if as_json:
+        print_json(
+            {
+                "run_id": scored.run.run_id,
+                "as_of": scored.run.as_of,
+                "accounts": len(scored.accounts),
+                "model_versions": dict(scored.run.model_versions),
+                "tiers": counts,
+                "drift": dict(scored.run.drift),
+                "out": str(out_file) if out_file else None,
+            }
+        )
+        return
+    tiers = ("critical", "high", "medium", "low", "unknown")
+    table(
+        f"{len(scored.accounts):,} accounts scored as of {scored.run.as_of:%Y-%m-%d}"
+        + (" (unpromoted models)" if alias == "challenger" else ""),
+        ("target", *tiers, "inputs"),
+        [
+            (
+                target,
+                *(f"{mine.get(tier, 0):,}" for tier in tiers),
+                scored.run.drift[target]["status"],
+            )
+            for target, mine in counts.items()
+        ],
+        ".nnnnn",
+    )
+    if out_file:
+        out.print(f"Wrote {out_file}")

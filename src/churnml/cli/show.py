@@ -1,0 +1,114 @@
+"""Commands that show: explain, report, serve, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from churnml.cli.app import HERE, JsonOption, ProjectOption, app, out, print_json, share
+from churnml.errors import ConfigError
+
+AliasOption = Annotated[str, typer.Option(help="champion or challenger.")]
+LangOption = Annotated[str | None, typer.Option(help="en, zh or ja. Default: churnml.toml's.")]
+
+
+def _alias(alias: str) -> str:
+    if alias not in ("champion", "challenger"):
+        raise ConfigError(f"--alias: found {alias!r}. Expected champion or challenger. Correct it.")
+    return alias
+
+
+@app.command()
+def explain(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account_id.")],
+    lang: LangOption = None,
+    alias: AliasOption = "champion",
+    project: ProjectOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show an account's latest scores, the reasons behind them, and what to do."""
+    from dataclasses import asdict
+
+    from churnml.stages.explain import explain as run
+    from churnml.stages.project import open_project
+
+    told = run(open_project(project), account, lang, _alias(alias))  # type: ignore[arg-type]
+    if as_json:
+        print_json(asdict(told))
+        return
+    account_row = told.account
+    facts = [account_row.segment, account_row.need, account_row.csm_id and f"CSM {account_row.csm_id}"]
+    out.print(
+        f"{account_row.account_id}  {account_row.mrr:,.2f} {account_row.currency} a month  "
+        + "  ".join(fact for fact in facts if fact),
+        markup=False,
+    )
+    out.print(
+        f"as of {account_row.as_of:%Y-%m-%d}" + ("  (stale: newer data are due)" if told.stale else "")
+    )
+    for item in told.scores:
+        row = item.score
+        chance = share(row.probability, 1) if row.probability is not None else "too little data"
+        note = "" if row.status == "ok" else f"  [{row.status.replace('_', ' ')}]"
+        out.print(
+            f"\n{row.target} within {row.horizon_days} days (from {row.lead_days} days on): "
+            f"{chance}  {row.tier}{note}",
+            markup=False,
+        )
+        for reason in item.reasons:
+            sign = "−" if reason.protective else "+"
+            out.print(f"  {sign} {reason.text}", markup=False)
+        action = item.action
+        out.print(
+            f"  → {action.title} ({action.who}, within {action.due_days} days): {action.text}",
+            markup=False,
+        )
+
+
+@app.command()
+def report(
+    out_file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Default: PROJECT/report.html.")
+    ] = None,
+    lang: LangOption = None,
+    alias: AliasOption = "champion",
+    project: ProjectOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the leadership report as one self-contained HTML file."""
+    from churnml.stages.project import open_project
+    from churnml.stages.report import as_json as plain
+    from churnml.stages.report import write_report
+
+    path = out_file or project / "report.html"
+    data = write_report(open_project(project), path, lang, _alias(alias))  # type: ignore[arg-type]
+    if as_json:
+        print_json(plain(data))
+        return
+    out.print(f"Wrote {path}")
+
+
+@app.command()
+def serve(
+    port: Annotated[int | None, typer.Option(help="Default: serve.port of churnml.toml.")] = None,
+    project: ProjectOption = HERE,
+) -> None:
+    """Start the BentoML service on 127.0.0.1, with scores, reasons and actions over HTTP."""
+    from churnml.serve.launch import serve as run
+    from churnml.stages.project import open_project
+
+    opened = open_project(project)
+    raise typer.Exit(run(project, port or opened.config.serve.port))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the demo's project.")] = Path("demo"),
+    accounts: Annotated[int, typer.Option(help="Accounts of the simulated company.")] = 600,
+) -> None:
+    """Simulate a company and walk the whole road, from its tables to an answer over HTTP."""
+    from churnml.cli.demo import run_demo
+
+    run_demo(folder, accounts)

@@ -1,0 +1,148 @@
+"""Train the targets: build → label → train → log to MLflow → register as challenger."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from churnml import __version__
+from churnml.config import target_of
+from churnml.errors import ConfigError, Refused
+from churnml.stages.build import Built, build, calendar_dates, label_frame, open_tables, target_basis
+from churnml.stages.project import Project, write_whole
+from churnml.training.plots import draw_plots
+from churnml.training.track import RunFacts, log_training
+from churnml.training.train import Settings, TrainedTarget, train_target
+
+PREDICTIONS = "predictions.parquet"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one target: `refused` says why there is no model, else the rest tells of it.
+
+    metrics: "model" and each baseline -> metric -> {"value", "low", "high"}.
+    """
+
+    target: str
+    refused: str | None = None
+    model_version: str | None = None
+    registered: str | None = None
+    run_id: str | None = None
+    promotable: bool = False
+    checks: tuple[Mapping[str, Any], ...] = ()
+    metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
+    split: Mapping[str, Any] = field(default_factory=dict)
+    predictions: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for --json."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def train(
+    project: Project,
+    targets: Sequence[str] = (),
+    families: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Result]:
+    """Train the targets (default: all declared) and leave each as challenger.
+
+    A target that cannot be trained honestly is refused with the reason; the others go on.
+    Raises: ConfigError for an unknown target or family; ContractError, SourceError.
+    """
+    config = project.config
+    chosen = list(dict.fromkeys(targets)) or list(config.targets)
+    for target in chosen:
+        target_of(config, target)
+    results = []
+    say("Reading and checking the tables …")
+    with open_tables(project) as workspace:
+        dates = calendar_dates(workspace, config)
+        say(f"Building features at {len(dates)} dates, {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d} …")
+        built = build(workspace, config, dates, families or config.training.families)
+        say(f"{len(built.frame):,} snapshots, {len(built.features)} features.")
+        basis = target_basis(workspace, config)
+        settings = Settings(
+            grace_days=config.ledger.grace_days,
+            basis=basis,
+            currency=workspace.currency,
+            split=config.split,
+            training=config.training,
+            capacity=config.capacity,
+            gates=config.gates,
+        )
+        for target in chosen:
+            say(f"Training {target} …")
+            labels = label_frame(workspace, config, target)
+            try:
+                trained = train_target(
+                    built.frame, labels, built.features, target, config.targets[target],  # type: ignore[index]
+                    settings, workspace.data_through, _params(project, target),
+                )  # fmt: skip
+            except Refused as refusal:
+                results.append(Result(target, refused=str(refusal)))
+                continue
+            results.append(_keep(project, trained, built, labels))
+    return results
+
+
+def _params(project: Project, target: str) -> Mapping[str, Any] | None:
+    found = project.params_text(target)
+    if found is None:
+        return None
+    text, where = found
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{where}: not valid TOML: {error}. Expected [fit] with key = value lines. Correct it."
+        ) from None
+
+
+def _keep(project: Project, trained: TrainedTarget, built: Built, labels: pd.DataFrame) -> Result:
+    """Leave the predictions in the project, the run and the challenger in MLflow."""
+    path = project.artifacts / trained.target / PREDICTIONS
+    write_whole(path, lambda temporary: trained.predictions.to_parquet(temporary, index=False))
+    facts = RunFacts(
+        uri=project.tracking_uri,
+        artifact_root=project.artifact_root,
+        company=project.config.name,
+        tags={
+            "data_fingerprint": data_fingerprint(built.frame, labels),
+            "churnml_version": __version__,
+        },
+        logged_at=project.now,
+    )
+    with tempfile.TemporaryDirectory(prefix="churnml-plots-") as folder:
+        plots = Path(folder)
+        draw_plots(trained, built.features, plots, project.config.training.seed)
+        logged = log_training(trained, facts, plots)
+    verdict = trained.verdict.as_dict()
+    return Result(
+        target=trained.target,
+        model_version=trained.bundle.model_version,
+        registered=f"{logged.version.name} version {logged.version.number}",
+        run_id=logged.run_id,
+        promotable=trained.verdict.promotable,
+        checks=tuple(verdict["checks"]),
+        metrics={"model": trained.bundle.metrics, **trained.bundle.papers["baselines"]},
+        split=trained.bundle.papers["split"],
+        predictions=str(path),
+    )
+
+
+def data_fingerprint(frame: pd.DataFrame, labels: pd.DataFrame) -> str:
+    """Twelve hex digits that change when any feature or label of any snapshot changes."""
+    digest = hashlib.sha256()
+    for part in (frame, labels[["account_id", "as_of", "label"]]):
+        digest.update(",".join(part.columns).encode())
+        digest.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:12]

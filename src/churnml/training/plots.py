@@ -1,0 +1,137 @@
+"""Pictures of a trained target for its MLflow run. Owns the drawing; computes no metric anew.
+
+shap draws the beeswarm from the contributions that the bundle gives; its explainer isn't needed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+from sklearn.metrics import precision_recall_curve, roc_curve  # noqa: E402
+
+from churnml.scoring.contributions import Explained, explain_matrix  # noqa: E402
+from churnml.scoring.predict import FloatArray  # noqa: E402
+from churnml.training.evaluate import MODEL  # noqa: E402
+from churnml.training.train import TrainedTarget  # noqa: E402
+
+SAMPLE_ROWS = 500  # contributions cost 200 times a score
+DPI = 100
+SHOWN_DRIVERS = 12
+
+
+def draw_plots(
+    trained: TrainedTarget, folder: Path, seed: int, beeswarm: bool = True
+) -> list[Path]:
+    """Draw reliability, ROC and precision-recall, gains, drivers and shap's beeswarm as PNGs.
+
+    seed: of the sample of rows that are explained. beeswarm: False spares shap's import (it takes
+    seconds). Returns the files written to `folder`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    size = min(SAMPLE_ROWS, len(trained.test))
+    sample = np.sort(rng.choice(len(trained.test), size, replace=False))
+    matrix = trained.test.x[sample]
+    explained = explain_matrix(trained.bundle, matrix)
+    written = [
+        _reliability(trained, folder / "reliability.png"),
+        _curves(trained, folder / "curves.png"),
+        _gains(trained, folder / "gains.png"),
+        _drivers(trained, explained, folder / "drivers.png"),
+    ]
+    if beeswarm:
+        written.append(_beeswarm(trained, explained, matrix, folder / "beeswarm.png"))
+    return written
+
+
+def _save(figure: plt.Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=DPI, bbox_inches="tight")
+    plt.close(figure)
+    return path
+
+
+def _reliability(trained: TrainedTarget, path: Path) -> Path:
+    figure, axes = plt.subplots(figsize=(5, 5))
+    bins = trained.evaluation.calibration
+    told, seen = [b.predicted for b in bins], [b.observed for b in bins]
+    top = max(0.05, *told, *seen) * 1.05
+    axes.plot([0, top], [0, top], color="0.7", linewidth=1)
+    axes.plot(told, seen, marker="o")
+    axes.set(xlim=(0, top), ylim=(0, top), xlabel="told (mean probability)", ylabel="seen (share)")
+    axes.set_title(f"{trained.target}: reliability, {len(bins)} bins of the test rows")
+    return _save(figure, path)
+
+
+def _probabilities(trained: TrainedTarget) -> dict[str, FloatArray]:
+    rivals = {baseline.name: baseline.probability for baseline in trained.baselines}
+    return {MODEL: trained.probability, **rivals}
+
+
+def _curves(trained: TrainedTarget, path: Path) -> Path:
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.5))
+    for name, probability in _probabilities(trained).items():
+        auc = trained.evaluation.metrics[name]["roc_auc"].value
+        pr_auc = trained.evaluation.metrics[name]["pr_auc"].value
+        false, true, _ = roc_curve(trained.test.y, probability)
+        precision, recall, _ = precision_recall_curve(trained.test.y, probability)
+        words = name.replace("_", " ")
+        left.plot(false, true, label=f"{words} {auc:.3f}")
+        right.plot(recall, precision, label=f"{words} {pr_auc:.3f}")
+    left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
+    right.set(xlabel="recall", ylabel="precision", title="precision and recall")
+    left.legend(fontsize=8)
+    right.legend(fontsize=8)
+    return _save(figure, path)
+
+
+def _gains(trained: TrainedTarget, path: Path) -> Path:
+    figure, axes = plt.subplots(figsize=(5, 4.5))
+    y = trained.test.y
+    share = np.arange(1, len(y) + 1) / len(y)
+    for name, probability in _probabilities(trained).items():
+        found = np.cumsum(y[np.argsort(-probability, kind="stable")]) / y.sum()
+        axes.plot(share, found, label=name.replace("_", " "))
+    axes.set(xlabel="share of accounts looked at", ylabel="share of outcomes found", title="gains")
+    axes.legend(fontsize=8)
+    return _save(figure, path)
+
+
+def _drivers(trained: TrainedTarget, explained: Explained, path: Path) -> Path:
+    driver_of: dict[str, str] = {feature.name: feature.driver for feature in trained.features}
+    sums: dict[str, FloatArray] = defaultdict(lambda: np.zeros(len(explained.raw)))
+    for place, name in enumerate(trained.bundle.features):
+        sums[driver_of[name]] = sums[driver_of[name]] + explained.contributions[:, place]
+    means = {driver: float(np.abs(total).mean()) for driver, total in sums.items()}
+    ranked = sorted(means.items(), key=lambda item: item[1])[-SHOWN_DRIVERS:]
+    figure, axes = plt.subplots(figsize=(6, 0.4 * len(ranked) + 1))
+    axes.barh([driver.replace("_", " ") for driver, _ in ranked], [mean for _, mean in ranked])
+    axes.set(xlabel="mean size of the contribution (log-odds)", title=f"{trained.target}: drivers")
+    return _save(figure, path)
+
+
+def _beeswarm(trained: TrainedTarget, explained: Explained, matrix: FloatArray, path: Path) -> Path:
+    import shap  # seconds to import, and only this picture needs it
+
+    values = shap.Explanation(
+        values=explained.contributions,
+        base_values=np.full(len(matrix), explained.base),
+        data=matrix,
+        feature_names=list(trained.bundle.features),
+    )
+    plt.figure()
+    # A generator of its own: the jitter of the points is the same every time.
+    axes = shap.plots.beeswarm(
+        values,
+        max_display=15,
+        show=False,
+        rng=np.random.default_rng(0),
+        group_remaining_features=False,
+    )
+    axes.set_xlabel("contribution to the log-odds")
+    return _save(axes.get_figure(), path)

@@ -1,0 +1,162 @@
+"""A training run's record in MLflow. Owns what is logged and under which names; trains nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from churnml.scoring import registry  # first: it tells MLflow to be quiet before it is imported
+from churnml.scoring.bundle import save_bundle
+from churnml.training.train import TrainedTarget
+
+import mlflow  # isort: skip
+from mlflow.entities import Metric, Param, RunTag  # isort: skip
+
+CARD_FILE = "card.md"
+PREDICTIONS_FILE = "predictions.parquet"
+BASELINES_FILE = "baselines.csv"
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the run's record says beside the training itself.
+
+    uri: MLflow's tracking URI. artifact_root: where a new experiment's files go, as a URI; None
+    leaves it to the server. company: the project's name, the experiment's too. tags: further tags,
+    such as data_fingerprint and churnml_version. logged_at: naive UTC.
+    """
+
+    uri: str
+    artifact_root: str | None
+    company: str
+    tags: Mapping[str, str]
+    logged_at: datetime
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The MLflow run and the registered model version."""
+
+    run_id: str
+    version: registry.Version
+
+
+def log_training(trained: TrainedTarget, facts: RunFacts, plots: Path | None = None) -> Logged:
+    """Log a trained target and register its model as challenger.
+
+    plots: a folder of pictures to keep with the run.
+    Raises: ChurnmlError if MLflow refuses or cannot be reached.
+    """
+    moment = int(facts.logged_at.replace(tzinfo=UTC).timestamp() * 1000)
+    with registry.tracking(facts.uri) as client, tempfile.TemporaryDirectory() as scratch:
+        run = client.create_run(
+            _experiment(client, facts),
+            start_time=moment,
+            run_name=f"{trained.target}-{trained.bundle.model_version}",
+        )
+        run_id = run.info.run_id
+        client.log_batch(  # one transaction: a call per metric would take seconds
+            run_id,
+            metrics=[Metric(key, value, moment, 0) for key, value in metrics_of(trained).items()],
+            params=[Param(key, value) for key, value in params_of(trained).items()],
+            tags=[RunTag(key, value) for key, value in tags_of(trained, facts).items()],
+        )
+        folder = Path(scratch) / "artifacts"
+        write_artifacts(trained, folder)
+        if plots is not None:
+            shutil.copytree(plots, folder / "plots")
+        client.log_artifacts(run_id, str(folder))
+        with mlflow.start_run(run_id=run_id):
+            version = registry.log_model(client, trained.bundle, folder / "bundle", facts.company)
+    return Logged(run_id, version)
+
+
+def _experiment(client: mlflow.MlflowClient, facts: RunFacts) -> str:
+    found = client.get_experiment_by_name(facts.company)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(facts.company, artifact_location=facts.artifact_root))
+
+
+def metrics_of(trained: TrainedTarget) -> dict[str, float]:
+    """Flat metrics: the model's by name, baselines' as `<baseline>.<metric>`, differences as
+    `minus_<baseline>.<metric>`, each with `_low` and `_high`; undefined ones are left out."""
+    flat: dict[str, float] = {}
+    for metric, estimate in trained.evaluation.model.items():
+        _put(flat, metric, estimate.as_dict())
+    for baseline in trained.baselines:
+        for metric, estimate in trained.evaluation.metrics[baseline.name].items():
+            _put(flat, f"{baseline.name}.{metric}", estimate.as_dict())
+        for metric, estimate in trained.evaluation.differences[baseline.name].items():
+            _put(flat, f"minus_{baseline.name}.{metric}", estimate.as_dict())
+    flat["test_rows"] = trained.evaluation.rows
+    flat["test_accounts_with_outcome"] = trained.evaluation.outcomes
+    flat["trees"] = trained.bundle.booster.num_trees()
+    return flat
+
+
+def _put(flat: dict[str, float], name: str, estimate: Mapping[str, float | None]) -> None:
+    for key, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
+        value = estimate[key]
+        if value is not None and math.isfinite(value):
+            flat[name + suffix] = value
+
+
+def params_of(trained: TrainedTarget) -> dict[str, str]:
+    """What the run was made with, as texts."""
+    bundle = trained.bundle
+    plain: dict[str, object] = {
+        "target": trained.target,
+        **bundle.papers["definition"],
+        "seed": bundle.papers["seed"],
+        "features": len(bundle.features),
+        **{f"fit.{key}": value for key, value in trained.params.model_dump().items()},
+        "gap_days": trained.split.gap_days,
+        "calibration.slope": bundle.calibrator["slope"],
+        "calibration.intercept": bundle.calibrator["intercept"],
+    }
+    for part in (trained.split.train, trained.split.calibrate, trained.split.test):
+        plain[f"{part.name}_from"] = f"{part.first:%Y-%m-%d}"
+        plain[f"{part.name}_until"] = f"{part.last:%Y-%m-%d}"
+    return {key: str(value) for key, value in plain.items()}
+
+
+def tags_of(trained: TrainedTarget, facts: RunFacts) -> dict[str, str]:
+    """What the run can be found by."""
+    bundle = trained.bundle
+    return {
+        "target": bundle.target,
+        "horizon_days": str(bundle.horizon_days),
+        "data_through": bundle.data_through,
+        "catalog_fingerprint": bundle.catalog_fingerprint,
+        "model_version": bundle.model_version,
+        "promotable": str(trained.verdict.promotable).lower(),
+        "verdict": " ".join(trained.verdict.objections) or "every check passed",
+        **facts.tags,
+    }
+
+
+def write_artifacts(trained: TrainedTarget, folder: Path) -> None:
+    """Write the run's files to a folder: bundle, card, predictions, baselines, verdict."""
+    save_bundle(trained.bundle, folder / "bundle")
+    (folder / CARD_FILE).write_text(trained.card, encoding="utf-8")
+    trained.predictions.to_parquet(folder / PREDICTIONS_FILE, index=False)
+    (folder / BASELINES_FILE).write_text(baselines_csv(trained), encoding="utf-8")
+    verdict = json.dumps(trained.verdict.as_dict(), indent=1, ensure_ascii=False)
+    (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
+
+
+def baselines_csv(trained: TrainedTarget) -> str:
+    """model, metric, value, low, high: a line per metric of the model and its baselines."""
+    lines = ["model,metric,value,low,high"]
+    for name, metrics in trained.evaluation.metrics.items():
+        for metric, estimate in metrics.items():
+            cells = ("" if v is None else repr(v) for v in estimate.as_dict().values())
+            lines.append(f"{name},{metric},{','.join(cells)}")
+    return "\n".join(lines) + "\n"
