@@ -90,6 +90,7 @@ class CohortConfig(_Frozen):
     """Which accounts are eligible at an `as_of`."""
 
     min_age_days: int = Field(28, ge=0)
+    billing_months: tuple[int, ...] = ()  # only accounts billed so (1: monthly); empty: all
 
 
 class TargetConfig(_Frozen):
@@ -99,6 +100,7 @@ class TargetConfig(_Frozen):
     horizon_days: int = Field(90, ge=1)
     min_change_share: float = Field(0.05, gt=0, le=1)
     mode: Literal["window_end", "any_time"] = "window_end"
+    basis: Literal["list", "net"] | None = None  # default: the ledger's
 
 
 class SplitConfig(_Frozen):

@@ -203,7 +203,8 @@ def load_bundle(folder: Path) -> Bundle:
     for name, key in ((MODEL_FILE, "model_sha256"), (CARD_FILE, "card_sha256")):
         if _sha256(texts[name]) != plain[key]:
             raise _broken(
-                folder, name, "a file that is torn or of another bundle", f"the one that {JSON_FILE} was written with"
+                folder, name, "a file that is torn or of another bundle",
+                f"the one that {JSON_FILE} was written with",
             )  # fmt: skip
     return _checked(folder, plain, texts)
 

@@ -21,15 +21,15 @@ from typing import Any
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
-import mlflow  # noqa: E402
-import mlflow.pyfunc  # noqa: E402
-from mlflow.entities.model_registry import ModelVersion  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.models.signature import ModelSignature  # noqa: E402
-from mlflow.types import ColSpec, Schema  # noqa: E402
+import mlflow
+import mlflow.pyfunc
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models.signature import ModelSignature
+from mlflow.types import ColSpec, Schema
 
-from churnml.errors import ChurnmlError, NotFound  # noqa: E402
-from churnml.scoring.bundle import Bundle, load_bundle  # noqa: E402
+from churnml.errors import ChurnmlError, NotFound
+from churnml.scoring.bundle import Bundle, load_bundle
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"

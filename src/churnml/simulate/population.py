@@ -26,8 +26,8 @@ SEGMENT_SHARES = (0.56, 0.31, 0.13)
 CADENCE_SHARES = (0.52, 0.33, 0.15)
 TERMS = (1, 3, 12)
 TERM_SHARES = ((0.66, 0.12, 0.22), (0.42, 0.16, 0.42), (0.18, 0.17, 0.65))
-MEDIAN_SEATS = (5.0, 12.0, 30.0)
-SEAT_PRICES = (24.0, 29.0, 34.0)
+MEDIAN_SEATS = (4.0, 8.0, 19.0)
+SEAT_PRICES = (36.0, 44.0, 52.0)
 BASE_HAZARD = (0.0040, 0.0025, 0.0017)
 NEVER_ADOPTED_SHARE = 0.16
 
@@ -46,7 +46,7 @@ def draw_population(
     book, arrivals = pool_size(settings, slack)
     n = book + arrivals
     first, last = settings.day(-BURN_WEEKS), settings.end_day
-    tenure = np.minimum(rng.exponential(420, book), 2000).astype(np.int64) + 1
+    tenure = (rng.exponential(420, book) % 2000).astype(np.int64) + 1
     signup_day = np.concatenate([first - tenure, np.sort(rng.integers(first, last, arrivals))])
 
     segment = _choose(rng, SEGMENT_SHARES, n)

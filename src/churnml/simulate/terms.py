@@ -156,7 +156,8 @@ def begin_again(state: State, traits: Traits, rows: Ints, day: Ints) -> None:
     """New terms, from `day`, of accounts that come back: monthly, no add-ons."""
     state.add_on[:, rows] = 0.0
     state.term[rows] = 1
-    state.renew_month[rows] = month_of(day) + 1
+    # At least three weeks off, so that no period is over before it begins.
+    state.renew_month[rows] = month_of(day + 7) + 1
     state.end_day[rows] = NEVER
     state.end_known[rows] = NEVER
 

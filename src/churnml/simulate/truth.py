@@ -12,14 +12,16 @@ from churnml.simulate.arrow import days, numbers, texts
 from churnml.simulate.behaviour import step
 from churnml.simulate.causes import ACAUSAL, LASTS, NAMES, NOT_PLANTED, planted
 from churnml.simulate.history import History
+from churnml.simulate.people import Roster
 from churnml.simulate.settings import Floats, Ints
-from churnml.simulate.state import MERGED, NEVER, PAYING, State, Traits, list_mrr
+from churnml.simulate.state import AUTOMATION, MERGED, NEVER, PAYING, State, Traits, list_mrr
 
 EVERY_WEEKS = 4  # the first true probabilities are of week 4
 LEAD_DAYS = 14
 HORIZON_DAYS = 90
 MIN_CHANGE_SHARE = 0.05
 TARGETS = ("churn", "contraction", "expansion")
+DECOYS = ("small_but_steady", "automation", "role_change", "key_user_holiday")
 ROWS_AT_ONCE = 4096  # larger arrays fall out of the processor's cache
 SHRINK = 2.0  # futures' worth of the book's mean, so that no probability is exactly 0
 
@@ -163,3 +165,48 @@ def _roll(
             [churn_counts, stays, stays],
         ]
     ).astype(np.float64)
+
+
+def decoys_table(history: History, roster: Roster, account_ids: pa.Array) -> pa.Table:
+    """What looks like trouble and is none (account_id, decoy, began_at, ended_at).
+
+    small_but_steady (the whole time), automation (calls replace logins, from the week in which the
+    add-on was bought), role_change (a contact becomes a member), key_user_holiday (a key user falls
+    silent for some weeks). The year's end, quiet for the whole book, is not listed.
+    """
+    settings, first_day = history.settings, history.settings.day(0)
+    parts: list[tuple[int, Ints, Ints, Ints]] = []
+    steady = np.flatnonzero(history.traits.steady)
+    since = history.traits.signup_day
+    parts.append((0, steady, since[steady], np.full(len(steady), NEVER)))
+
+    held = (history.of("add_on", first=True)[:, AUTOMATION] > 0).astype(np.int64)
+    week, account = np.nonzero(np.diff(held, axis=0) > 0)
+    bought = history.moved[week, account]
+    parts.append((1, account, bought, np.full(len(account), NEVER)))
+
+    changed = np.flatnonzero(roster.change_day < NEVER)
+    day = roster.change_day[changed]
+    parts.append((2, roster.user_account[changed], day, day))
+
+    silent = roster.silent & (roster.user >= 0)
+    edge = np.zeros((len(silent), 1), dtype=np.bool_)
+    turns = np.diff(np.concatenate([edge, silent, edge], axis=1).astype(np.int64), axis=1)
+    slot, began = np.nonzero(turns > 0)
+    _, ended = np.nonzero(turns < 0)
+    parts.append(
+        (3, roster.account[slot], first_day + 7 * began, first_day + 7 * np.minimum(ended, settings.weeks))
+    )
+    account = np.concatenate([part[1] for part in parts])
+    kind = np.concatenate([np.full(len(part[1]), part[0]) for part in parts])
+    began_day = np.concatenate([part[2] for part in parts])
+    ended_day = np.concatenate([part[3] for part in parts])
+    order = np.lexsort((began_day, kind, account))
+    return pa.table(
+        {
+            "account_id": account_ids.take(pa.array(account[order])),
+            "decoy": texts(kind[order], DECOYS),
+            "began_at": days(began_day[order]),
+            "ended_at": days(ended_day[order], ended_day[order] < NEVER),
+        }
+    )

@@ -42,6 +42,14 @@ def build_spine(
         f"and x.created_at + interval {cohort.min_age_days} day <= c.as_of "
         "where l.mrr > 0 and l.rows_in_force > 0"
     )
+    if cohort.billing_months:
+        billed = ", ".join(str(months) for months in cohort.billing_months)
+        connection.execute(
+            "create or replace table paying as select p.* from paying p semi join ("
+            f"select account_id, as_of from ({view.in_force(spine='paying')}) where mrr > 0 "
+            f"group by account_id, as_of having bool_and(coalesce(billing_months in ({billed}), false))) "
+            "b on b.account_id = p.account_id and b.as_of = p.as_of"
+        )
     connection.execute(
         "create or replace table leaving as with ends as ("
         f"{view.booked_ends(spine='paying')}), starts as ({view.booked_starts(spine='paying')}) "

@@ -98,7 +98,7 @@ def label_frame(workspace: Workspace, config: Config, target: str) -> pd.DataFra
         target,
         declared,
         config.ledger,
-        target_basis(workspace, config),
+        declared.basis or target_basis(workspace, config),
         workspace.data_through,
         "interventions" in workspace.columns,
     )

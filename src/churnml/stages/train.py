@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,10 @@ def train(
         say(f"Building features at {len(dates)} dates, {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d} …")
         built = build(workspace, config, dates, families or config.training.families)
         say(f"{len(built.frame):,} snapshots, {len(built.features)} features.")
-        basis = target_basis(workspace, config)
+        ledger_basis = target_basis(workspace, config)
         settings = Settings(
             grace_days=config.ledger.grace_days,
-            basis=basis,
+            basis=ledger_basis,
             currency=workspace.currency,
             split=config.split,
             training=config.training,
@@ -85,7 +85,8 @@ def train(
             try:
                 trained = train_target(
                     built.frame, labels, built.features, target, config.targets[target],  # type: ignore[index]
-                    settings, workspace.data_through, _params(project, target),
+                    replace(settings, basis=config.targets[target].basis or ledger_basis),
+                    workspace.data_through, _params(project, target),
                 )  # fmt: skip
             except Refused as refusal:
                 results.append(Result(target, refused=str(refusal)))

@@ -11,14 +11,14 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-from sklearn.metrics import precision_recall_curve, roc_curve  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.metrics import precision_recall_curve, roc_curve
 
-from churnml.scoring.contributions import Explained, explain_matrix  # noqa: E402
-from churnml.scoring.predict import FloatArray  # noqa: E402
-from churnml.training.evaluate import MODEL  # noqa: E402
-from churnml.training.train import TrainedTarget  # noqa: E402
+from churnml.scoring.contributions import Explained, explain_matrix
+from churnml.scoring.predict import FloatArray
+from churnml.training.evaluate import MODEL
+from churnml.training.train import TrainedTarget
 
 SAMPLE_ROWS = 500  # contributions cost 200 times a score
 DPI = 100
