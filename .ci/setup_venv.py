@@ -28,8 +28,7 @@ GOMP_HINT = (
 def main(venv: Path, lock: Path) -> None:
     started = time.monotonic()
     python = ensure_venv(venv)
-    pip = pip_command(python)
-    settings = pip_settings(pip)
+    pip, settings = ensure_pip(python)
     uv = ensure_uv(python, pip)
     say(f"Installing {lock.name} into {venv} …")
     install(["--require-hashes", "-r", str(lock)], python, pip, uv, settings)
@@ -48,35 +47,37 @@ def ensure_venv(venv: Path) -> Path:
     if venv.exists() and not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
         fail(f"{venv} is there and is no virtual environment. Move it away, or give VENV=….")
     say(f"Making {venv} with {sys.executable} ({sys.version.split()[0]}) …")
-    make = [sys.executable, "-m", "venv", "--clear"]
-    if not run([*make, str(venv)], quiet=True) and not run([*make, "--without-pip", str(venv)]):
-        fail(f"{sys.executable} cannot make {venv}. Install its venv (Debian: python3-venv).")
+    # Without pip, which the lock brings: making the environment's own first costs as much as the
+    # rest of this, and Debian can do it only with python3-venv.
+    if not run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)]):
+        fail(f"{sys.executable} cannot make {venv} (why stands above).")
     return python
 
 
-def pip_command(python: Path) -> list[str]:
-    """The environment's pip, or where it has none (Debian without python3-venv) the system's."""
+def ensure_pip(python: Path) -> tuple[list[str], dict[str, str]]:
+    """A pip that installs into the environment, and the site's settings for uv."""
     own = [str(python), "-m", "pip"]
-    if run([*own, "--version"], quiet=True):
-        return own
     outer = [sys.executable, "-m", "pip", "--python", str(python)]
-    if run([*outer, "--version"], quiet=True):
-        return outer
-    fail(
-        f"Neither {python} nor {sys.executable} has a pip of 22.3 or newer. "
-        "Install python3-venv (Debian) or pip, remove the environment, and call make again."
-    )
+    for pip in (outer, own):
+        listing = output([*pip, "config", "list"])
+        if listing is not None:
+            return pip, uv_environment(listing)
+    if not run([str(python), "-m", "ensurepip"], quiet=True):
+        fail(
+            f"{sys.executable} has neither a pip of 22.3 or newer nor ensurepip. Install pip "
+            "(Debian: python3-pip, or python3-venv) and call make again."
+        )
+    return own, uv_environment(output([*own, "config", "list"]) or "")
 
 
-def pip_settings(pip: list[str]) -> dict[str, str]:
-    """What the site has told pip (files and environment), in the words of uv's environment.
+def uv_environment(listing: str) -> dict[str, str]:
+    """What the site has told pip (`pip config list`), in the words of uv's environment.
 
     uv reads none of pip's settings, so a mirror, a certificate or a proxy would be lost on it.
     Extra indexes aren't handed on: where packages come from there alone, pip takes over."""
-    out = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False)
     found: dict[str, str] = {}
     rank = {"global": 0, "install": 1, ":env:": 2}
-    lines = [line.partition("=") for line in out.stdout.splitlines() if "=" in line]
+    lines = [line.partition("=") for line in listing.splitlines() if "=" in line]
     for name, _, value in sorted(lines, key=lambda line: rank.get(line[0].partition(".")[0], -1)):
         section, _, option = name.partition(".")
         if section in rank:
@@ -87,6 +88,7 @@ def pip_settings(pip: list[str]) -> dict[str, str]:
         "cert": ("SSL_CERT_FILE",),
         "proxy": ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"),
         "timeout": ("UV_HTTP_TIMEOUT",),
+        "default-timeout": ("UV_HTTP_TIMEOUT",),
         "trusted-host": ("UV_INSECURE_HOST",),
     }.items():
         if option in found and not any(name in os.environ for name in names):
@@ -101,6 +103,10 @@ def ensure_uv(python: Path, pip: list[str]) -> Path | None:
     """uv in the environment, as requirements-uv.lock pins it; None where it cannot be had."""
     uv = python.with_name("uv.exe" if os.name == "nt" else "uv")
     lock = ROOT / "requirements-uv.lock"
+    pin = next(line for line in lock.read_text().splitlines() if line.startswith("uv=="))
+    version = pin.split()[0].removeprefix("uv==")
+    if f"uv {version} " in f"{output([str(uv), '--version'])} ":
+        return uv
     arguments = ["install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
     if run([*pip, *arguments, "--require-hashes", "-r", str(lock)], quiet=True) and uv.exists():
         return uv
@@ -137,6 +143,15 @@ def run(command: list[str], quiet: bool = False, env: dict[str, str] | None = No
         return subprocess.run(command, stdout=stream, stderr=stream, env=env).returncode == 0
     except OSError:
         return False
+
+
+def output(command: list[str]) -> str | None:
+    """What the command prints; None where it cannot run or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
 
 
 def say(text: str) -> None:

@@ -31,8 +31,10 @@ CONFIG_FILE = re.compile(r"[\w./-]*\bchurnml\.toml")
 def readings(source: str) -> Iterator[tuple[int, str]]:
     """Line and words of each place in `source` that reads the clock, environment or config file."""
     tree = ast.parse(source)
-    prose = {id(text) for text in _docstrings(tree)}
+    passed = {id(node) for node in _told_not_read(tree)}
     for node in ast.walk(tree):
+        if id(node) in passed:
+            continue
         if isinstance(node, ast.Attribute):
             owner = node.value.id if isinstance(node.value, ast.Name) else ""
             if node.attr in CLOCK or (owner == "time" and node.attr in CLOCK_OF_TIME):
@@ -44,19 +46,31 @@ def readings(source: str) -> Iterator[tuple[int, str]]:
                 if name in ENVIRONMENT | CLOCK_OF_TIME:
                     yield node.lineno, f"imports {node.module}.{name}"
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) in prose:
-                continue
             if PRESENT_IN_SQL.search(node.value):
                 yield node.lineno, "asks the database for the present moment"
-            if CONFIG_FILE.fullmatch(node.value):
-                yield node.lineno, "names the file churnml.toml"
+        elif isinstance(node, ast.BinOp | ast.Call):
+            parts = node.args if isinstance(node, ast.Call) else [node.right]
+            if any(_names_config_file(part) for part in parts):
+                yield node.lineno, "makes the path of churnml.toml"
 
 
-def _docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
-    """Texts that stand alone as a statement: docstrings, of attributes too."""
+def _names_config_file(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and bool(CONFIG_FILE.fullmatch(str(node.value)))
+
+
+def _told_not_read(tree: ast.Module) -> Iterator[ast.AST]:
+    """Docstrings, what stands inside a message, and a default that is set and not looked at.
+
+    Some libraries are told things through the environment alone, before they are imported."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            yield node.value
+        if isinstance(node, ast.JoinedStr):
+            yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.BinOp))
+        elif isinstance(node, ast.Expr):
+            match node.value:
+                case ast.Constant():
+                    yield node.value
+                case ast.Call(func=ast.Attribute(attr="setdefault", value=owner)):
+                    yield owner
 
 
 def test_only_cli_serve_and_stages_read_clock_environment_and_config_file() -> None:
@@ -87,6 +101,9 @@ def test_only_cli_serve_and_stages_read_clock_environment_and_config_file() -> N
         "con.execute('select * from events where occurred_at <= current_date')",
         "column = Column(DateTime, server_default=func.now())",
         "text = Path(folder, 'churnml.toml').read_text()",
+        "text = (folder / 'churnml.toml').read_text()",
+        "open('churnml.toml')",
+        "uri = os.environ.setdefault('MLFLOW_TRACKING_URI', 'sqlite://')",
     ],
 )
 def test_the_scan_sees(line: str) -> None:
@@ -98,6 +115,8 @@ def test_the_scan_sees(line: str) -> None:
     [
         '"""Never reads datetime.now() nor churnml.toml."""',
         "raise ConfigError('No table in churnml.toml. Expected one. Add it there.')",
+        "raise ConfigError(f'{folder / \"churnml.toml\"}: names no table. Add one.')",
+        "os.environ.setdefault('MLFLOW_DISABLE_TELEMETRY', 'true')",
         "started = time.perf_counter()",
         "as_of = datetime(2024, 3, 4)",
         "score.known_at = as_of",

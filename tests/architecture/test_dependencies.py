@@ -21,10 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 # Where the name of the import isn't the name of the distribution.
 DISTRIBUTION = {"sklearn": "scikit-learn"}
 # Declared, though no line imports them.
-NOT_IMPORTED = {
-    "optuna": "the tuner that the project has settled on",
-    "pyarrow": "pandas and DuckDB read and write Parquet through it",
-}
+NOT_IMPORTED = {"optuna": "the tuner that the project has settled on"}
 
 
 def entries(lock: str) -> Iterator[str]:

@@ -70,9 +70,7 @@ def _lines(lang: str) -> Iterator[str]:
             sister = sister_of(feature.name)
             if sister is not None:
                 row[sister] = 0.0 if value == -1 else 30.0
-            said = {
-                sign: teller.sentence(feature.name, sign, row, AS_OF) for sign in (+1, -1)
-            }
+            said = {sign: teller.sentence(feature.name, sign, row, AS_OF) for sign in (+1, -1)}
             marks = {(True, True): "±", (True, False): "+", (False, True): "−"}
             mark = marks.get((said[1] is not None, said[-1] is not None), "·")
             text = said[1] or said[-1] or teller.neutral(feature.name, row, AS_OF)
@@ -85,9 +83,7 @@ def test_every_sentence_reads_as_it_was_read_through() -> None:
         "# Every sentence\n\nFor churn. + may stand for a contribution that raises the risk, − for "
         "one that lowers it, ± for\neither; · for none (the driver's neutral text is told).\n"
     )
-    text = head + "".join(
-        f"\n## {lang}\n" + "\n".join(_lines(lang)) + "\n" for lang in LANGUAGES
-    )
+    text = head + "".join(f"\n## {lang}\n" + "\n".join(_lines(lang)) + "\n" for lang in LANGUAGES)
     if os.environ.get("CHURNML_REWRITE_GOLDEN"):
         GOLDEN.write_text(text, "utf-8")
     assert text == GOLDEN.read_text("utf-8")

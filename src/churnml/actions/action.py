@@ -10,7 +10,7 @@ from churnml.actions.plays import REASON, Play
 from churnml.errors import ConfigError
 from churnml.explain.reading import is_missing
 from churnml.explain.reasons import Reason
-from churnml.explain.text import Shown, inside_sentence, kind_of, number, placeholders, write
+from churnml.explain.text import Shown, kind_of, number, placeholders, write
 from churnml.features.catalog import BY_NAME
 
 
@@ -62,11 +62,13 @@ def _numbers(
     currency: str,
 ) -> dict[str, Shown]:
     shown: dict[str, Shown] = {}
+    quoted = placeholders(text)
     raising = [reason for reason in reasons if not reason.protective]
     answered = [reason for reason in raising if reason.driver in play.when.drivers] or raising
-    if answered:
-        shown[REASON] = Shown(inside_sentence(answered[0].text))
-    for name in placeholders(text):
+    fresh = [reason for reason in answered if reason.feature not in quoted]  # say nothing twice
+    if fresh:
+        shown[REASON] = Shown(fresh[0].text)
+    for name in quoted:
         value = features.get(name)
         if name in BY_NAME and not is_missing(value):
             if isinstance(value, str):

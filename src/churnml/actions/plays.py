@@ -177,4 +177,3 @@ def all_plays(own: Mapping[str, str]) -> tuple[Play, ...]:
         named[play.name] = where
         plays[play.name] = play
     return tuple(plays[name] for name in sorted(plays))
-

@@ -53,6 +53,10 @@ def by_driver(
             "one column per feature. Explain the rows again with the same bundle."
         )
     columns = driver_columns(features)
-    sums = [contributions[:, positions].sum(axis=1) for positions in columns.values()]
-    empty = np.empty((len(contributions), 0))
-    return tuple(columns), np.column_stack(sums) if sums else empty
+    sums = np.zeros((len(contributions), len(columns)))
+    for place, positions in enumerate(columns.values()):
+        # One column after the other: numpy's own sum changes its order with the number of rows, and
+        # a row must sum to the last bit the same alone and in a batch.
+        for position in positions:
+            sums[:, place] += contributions[:, position]
+    return tuple(columns), sums

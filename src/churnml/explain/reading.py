@@ -26,9 +26,10 @@ STEADY_SLOPE = 0.01  # the same for a slope, per week
 NEAR_TYPICAL = 0.1  # without deciles: within a tenth of the median is typical
 LONG_AGO_DAYS = 180
 
-# One of these is bad news however many are typical, and none is good news.
-BAD_NEWS = frozenset(
+# News: one of these is bad (or good) however many are typical, and none is the opposite.
+NEWS = frozenset(
     {
+        "expansions_365d",
         "contractions_90d",
         "contraction_365d_share",
         "key_users_left_90d",
@@ -114,7 +115,7 @@ def read(feature: Feature, row: Row, reference: Mapping[str, Any] | None) -> Rea
     value = float(value)  # type: ignore[arg-type]
     if is_change(feature):
         return _read_change(feature, value, reference)
-    if feature.name in BAD_NEWS:
+    if feature.name in NEWS:
         return Reading("up", +1) if value > 0 else Reading("down", -1)
     if feature.name in HAPPENED:
         if value >= LONG_AGO_DAYS:

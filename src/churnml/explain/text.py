@@ -191,10 +191,3 @@ def _fill(slot: _Slot, values: Mapping[str, Shown], lang: str) -> str:
         return shown.text
     one = language(lang).locale.plural_form(abs(shown.number)) == "one"
     return f"{shown.text} {slot.forms[0] if one else slot.forms[1]}"
-
-
-def inside_sentence(text: str) -> str:
-    """A sentence as it reads after "because": its first letter small, unless it is an acronym."""
-    if len(text) > 1 and text[0].isascii() and text[0].isupper() and not text[1].isupper():
-        return text[0].lower() + text[1:]
-    return text

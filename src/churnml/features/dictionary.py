@@ -66,7 +66,8 @@ def render(features: Iterable[Feature] = CATALOG) -> str:
 
 def _row(feature: Feature) -> str:
     arrows = [
-        _ARROWS[feature.direction.get(target, 0)] for target in ("churn", "contraction", "expansion")
+        _ARROWS[feature.direction.get(target, 0)]
+        for target in ("churn", "contraction", "expansion")
     ]
     cells = [
         f"`{feature.name}`",

@@ -27,13 +27,17 @@ def render(data: ReportData) -> str:
     Raises: ConfigError for an unknown language.
     """
     words = Words(data.language, data.currency)
-    return _environment().get_template("report.html.j2").render(
-        data=data,
-        view=view_of(data, words),
-        w=words,
-        contents=contents(data, words),
-        # Our own file, not a user's text: the only thing that is let through unescaped.
-        css=Markup(_read("report.css")),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            data=data,
+            view=view_of(data, words),
+            w=words,
+            contents=contents(data, words),
+            # Our own file, not a user's text: the only thing that is let through unescaped.
+            css=Markup(_read("report.css")),
+        )
     )
 
 

@@ -292,9 +292,7 @@ def _spoken_level(data: ReportData, words: Words) -> str:
 def _verdict(item: Evaluation, words: Words) -> Verdict:
     state = "promoted" if item.promoted else "no_model" if item.model is None else "not_promoted"
     chart = charts.calibration_chart(item.calibration)
-    scorers = tuple(
-        scorer for scorer in ((item.model, *item.baselines) if item.model else ()) if scorer
-    )
+    scorers = (item.model, *item.baselines) if item.model else ()
     return Verdict(
         title=words.target(item.target),
         badge=words.text(f"trust.{state}"),

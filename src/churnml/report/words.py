@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -20,7 +20,7 @@ from churnml.explain.language import Language, language
 from churnml.explain.text import Shown, write
 
 
-@lru_cache(maxsize=None)
+@cache
 def _texts(code: str) -> Mapping[str, Any]:
     text = (resources.files("churnml.report") / "words" / f"{code}.toml").read_text("utf-8")
     return tomllib.loads(text)
@@ -137,9 +137,11 @@ class Words:
 
     def moment(self, value: datetime) -> str:
         """A moment of UTC."""
-        return format_datetime(value, "d MMM y, HH:mm", locale=self._locale) if (
-            self.code == "en"
-        ) else format_datetime(value, "medium", locale=self._locale)
+        return (
+            format_datetime(value, "d MMM y, HH:mm", locale=self._locale)
+            if (self.code == "en")
+            else format_datetime(value, "medium", locale=self._locale)
+        )
 
     def month(self, value: date) -> str:
         """A month with its year."""

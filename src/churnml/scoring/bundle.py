@@ -65,8 +65,8 @@ class Bundle:
     trained_rows: int
     trained_outcomes: int
     papers: Mapping[str, Any]
-    model_text: str
-    booster: lightgbm.Booster
+    model_text: str = field(repr=False)
+    booster: lightgbm.Booster = field(repr=False)
     card: str = field(default="", repr=False)
 
 

@@ -67,9 +67,7 @@ def _refuse_absent(bundle: Bundle, present: object) -> None:
 
 def codes_of(values: pd.Series, known: Sequence[str]) -> FloatArray:
     """Category codes as float64: the place in `known`; NaN for unseen and missing values."""
-    if not (values.dtype == object or isinstance(values.dtype, pd.StringDtype)):
-        values = values.astype(object)
-    codes = pd.Categorical(values, categories=list(known)).codes
+    codes = pd.Index(list(known), dtype=object).get_indexer(values.astype(object))
     return np.where(codes < 0, np.nan, codes.astype(np.float64))
 
 

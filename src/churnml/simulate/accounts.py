@@ -7,10 +7,11 @@ import pyarrow as pa
 
 from churnml.simulate.arrow import days, numbers, texts
 from churnml.simulate.history import History
-from churnml.simulate.settings import Ints
+from churnml.simulate.settings import Flags, Ints
 from churnml.simulate.state import NEEDS, SEGMENTS
 
-INDUSTRIES = ("manufacturing", "retail", "finance", "healthcare", "logistics", "education", "software")
+INDUSTRIES = ("manufacturing", "retail", "finance", "healthcare", "logistics", "education",
+              "software")  # fmt: skip
 REGIONS = ("americas", "europe", "asia_pacific")
 LANGUAGES = ("en", "zh", "ja")
 LANGUAGE_SHARES = ((0.98, 0.99), (0.97, 0.985), (0.4, 0.7))  # upper edges of en and zh by region
@@ -18,14 +19,15 @@ CSMS_PER_ACCOUNT = 1 / 45
 TRIAL_DAYS = 14
 SEATS_TO_EMPLOYEES = (5.0, 14.0, 50.0)
 FIRST = ("Al", "Bor", "Cen", "Dra", "El", "Fjor", "Gal", "Hel", "Ir", "Jun", "Kor", "Lum", "Mar",
-         "Nor", "Or", "Pel", "Quin", "Ros", "Sol", "Tar", "Ul", "Ver", "Win", "Yar", "Zen")  # fmt: skip
+         "Nor", "Or", "Pel", "Quin", "Ros", "Sol", "Tar", "Ul", "Ver", "Win", "Yar",
+         "Zen")  # fmt: skip
 SECOND = ("ado", "amis", "anta", "avel", "edon", "enia", "eris", "icor", "idan", "ilux", "imar",
           "ineo", "ondo", "onix", "oria", "ovan", "umen", "ures", "yra")  # fmt: skip
 KIND = ("Systems", "Foods", "Logistics", "Works", "Health", "Partners", "Labs", "Group", "Energy",
         "Retail", "Instruments")  # fmt: skip
 
 
-def created_days(history: History, rng: np.random.Generator) -> tuple[Ints, np.ndarray]:
+def created_days(history: History, rng: np.random.Generator) -> tuple[Ints, Flags]:
     """(day number on which each account was created, whether it began with a trial)."""
     trial = rng.random(history.accounts) < 0.7
     ahead = np.where(trial, TRIAL_DAYS, rng.integers(0, 4, history.accounts))
@@ -36,7 +38,7 @@ def accounts_table(
     history: History,
     account_ids: pa.Array,
     created: Ints,
-    trial: np.ndarray,
+    trial: Flags,
     rng: np.random.Generator,
 ) -> pa.Table:
     """One row per account, in the order in which they began to pay."""

@@ -20,8 +20,8 @@ from churnml.simulate.causes import (
     planted,
 )
 from churnml.simulate.population import draw_strength
-from churnml.simulate.settings import Flags, Floats, Ints
-from churnml.simulate.state import GONE, NEVER, PAYING, PROSPECT, State, Traits, renew_day
+from churnml.simulate.settings import Flags, Ints
+from churnml.simulate.state import GONE, MERGED, NEVER, PAYING, PROSPECT, State, Traits, renew_day
 
 DISCOUNT_ENDS = 0.011  # chance at each monthly or quarterly renewal
 DEARER_OFFER = 0.16  # chance before each annual renewal
@@ -111,11 +111,9 @@ def _replace_champions(state: State, week: int, rng: np.random.Generator) -> Non
     state.onset[CHAMPION, found] = NOT_PLANTED
 
 
-def _return(
-    state: State, traits: Traits, today: int, day: Ints, rng: np.random.Generator
-) -> None:
+def _return(state: State, traits: Traits, today: int, day: Ints, rng: np.random.Generator) -> None:
     away = (state.status == GONE) & (state.end_day + RETURNS_AFTER_DAYS <= today)
-    back = away & (rng.random(len(state)) < RETURNS) & (state.end_reason != terms.MERGED)
+    back = away & (rng.random(len(state)) < RETURNS) & (state.end_reason != MERGED)
     if not back.any():
         return
     rows = np.flatnonzero(back)
@@ -125,5 +123,3 @@ def _return(
     state.activity[rows] = traits.activity[rows]
     state.satisfaction[rows] = traits.mood[rows]
     terms.begin_again(state, traits, rows, day[rows])
-
-

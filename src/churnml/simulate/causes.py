@@ -94,7 +94,8 @@ class Planted:
 
     def per_account(self, weight: Floats) -> Floats:
         """Sum of `weight` (per entry) by account: (accounts,)."""
-        return np.bincount(self.account, weight, minlength=self.accounts)
+        total: Floats = np.bincount(self.account, weight, minlength=self.accounts)
+        return total.astype(np.float64, copy=False)  # of no entries, numpy counts in integers
 
     def shown(self, cause: int) -> Floats:
         """How far one cause shows: (accounts,)."""

@@ -43,6 +43,9 @@ NAMES = (
 LOGIN, HELP, EXPORT, INVITE, CALL = (
     NAMES.index(name) for name in ("login", "help_view", "export", "invite", "api_call")
 )
+A_DAY = 86_400
+COMPLETE = STAGES.index("complete")
+LOG_SECONDS = (4.0, 4.5, 4.2)  # how long a view, a start and a completion usually take
 NOTHING = -1  # no module, no stage, no user, no session
 # Per cadence: active days a week of a usual user, and how much more falls into its own week of four.
 ACTIVE_DAYS = np.array([1.8, 0.8, 0.4])
@@ -86,7 +89,7 @@ def events_table(
         people = _sessions(history, roster, user, day, help_wanted, depth, sessions, rng)
         sessions += len(user)
         calls = _calls(history, accounts, rng)
-        tables.append(_table(history, roster, account_ids, [people, calls], rng))
+        tables.append(_table(history, roster, account_ids, [*people, calls], rng))
     return pa.concat_tables(tables).combine_chunks()
 
 
@@ -156,10 +159,8 @@ def _user_days(
 def _inside_life(history: History, account: Ints, week: Ints, day: Ints) -> Flags:
     begins = starts_of_lives(history)[week, account]
     began = (begins == NEVER) | (day >= begins)
-    inside: Flags = (
-        living(history)[week, account] & began & (day < history.of("end_day")[week, account])
-    )
-    return inside
+    ended: Flags = day >= history.of("end_day")[week, account]
+    return living(history)[week, account] & began & ~ended
 
 
 def _sessions(
@@ -171,15 +172,35 @@ def _sessions(
     depth: Floats,
     sessions_before: int,
     rng: np.random.Generator,
-) -> _Batch:
+) -> list[_Batch]:
     """A session per user-day: a login, then some things looked at, begun and finished."""
     count = len(user)
     account = roster.user_account[user]
     week = (day - history.settings.day(0)) // 7
     deep = depth[week, account]
-    begins_at = day * 86_400 + rng.integers(7 * 3600, 17 * 3600, count)
+    begins_at = day * A_DAY + rng.integers(7 * 3600, 17 * 3600, count)
     pace = rng.integers(20, 140, count)
     things = 1 + rng.poisson(0.2 + 0.6 * deep)
+
+    def batch(session: Ints, step: Ints, name: Ints, module: Ints, stage: int) -> _Batch:
+        """Events of these sessions, each at a step of its session."""
+        n = len(session)
+        duration, quantity = np.full(n, np.nan), np.full(n, np.nan)
+        if stage != NOTHING:
+            duration = np.round(np.exp(rng.normal(LOG_SECONDS[stage], 0.7, n)), 1)
+        if stage == COMPLETE:
+            quantity = 1.0 + rng.poisson(2.0, n)
+        return _Batch(
+            account=account[session],
+            user=user[session],
+            session=sessions_before + session,
+            name=name,
+            module=module,
+            stage=np.full(n, stage),
+            second=begins_at[session] + step * pace[session],
+            duration_s=duration,
+            quantity=quantity,
+        )
 
     of = np.repeat(np.arange(count), things)
     position = np.arange(len(of)) - np.repeat(np.cumsum(things) - things, things)
@@ -188,43 +209,20 @@ def _sessions(
     module = ORDER[history.traits.need[account[of]], order]
     starts = rng.random(len(of)) < 0.35 + 0.35 * deep[of]
     completes = starts & (rng.random(len(of)) < 0.25 + 0.65 * deep[of])
-    parts = []
-    for stage, done in enumerate((np.ones(len(of), dtype=np.bool_), starts, completes)):
-        which = np.flatnonzero(done)
-        duration = np.exp(rng.normal((4.0, 4.5, 4.2)[stage], 0.7, len(which)))
-        parts.append(
-            (of[which], 1 + 3 * position[which] + stage, 1 + 3 * module[which] + stage,
-             module[which], stage, np.round(duration, 1))
-        )  # fmt: skip
     everyone = np.arange(count)
-    parts.append((everyone, np.zeros(count, dtype=np.int64), LOGIN, NOTHING, NOTHING, np.nan))
-    extras = (
-        (HELP, help_wanted[week, account]),
-        (EXPORT, 0.09 * deep),
-        (INVITE, np.full(count, 0.004)),
-    )
-    for nth, (name, chance) in enumerate(extras):
+    none = np.full(count, NOTHING)
+    batches = [batch(everyone, 0 * everyone, np.full(count, LOGIN), none, NOTHING)]
+    for stage, done in enumerate((np.ones_like(starts), starts, completes)):
+        which = np.flatnonzero(done)
+        name = 1 + len(STAGES) * module[which] + stage
+        step = 1 + len(STAGES) * position[which] + stage
+        batches.append(batch(of[which], step, name, module[which], stage))
+    extras = ((HELP, help_wanted[week, account]), (EXPORT, 0.09 * deep), (INVITE, 0.004))
+    for nth, (event, chance) in enumerate(extras):
         which = np.flatnonzero(rng.random(count) < chance)
-        parts.append((which, 1 + 3 * things[which] + nth, name, NOTHING, NOTHING, np.nan))
-
-    session = np.concatenate([part[0] for part in parts])
-    sizes = [len(part[0]) for part in parts]
-    step, name, module, stage, duration = (
-        np.concatenate([np.broadcast_to(part[k], size) for part, size in zip(parts, sizes, strict=True)])
-        for k in range(1, 6)
-    )
-    finished = stage == STAGES.index("complete")
-    return _Batch(
-        account=account[session],
-        user=user[session],
-        session=sessions_before + session,
-        name=name,
-        module=module,
-        stage=stage,
-        second=begins_at[session] + step * pace[session],
-        duration_s=duration,
-        quantity=np.where(finished, 1.0 + rng.poisson(2.0, len(session)), np.nan),
-    )
+        step = 1 + len(STAGES) * things[which] + nth
+        batches.append(batch(which, step, np.full(len(which), event), none[which], NOTHING))
+    return batches
 
 
 def _calls(history: History, accounts: Ints, rng: np.random.Generator) -> _Batch:
@@ -248,7 +246,7 @@ def _calls(history: History, accounts: Ints, rng: np.random.Generator) -> _Batch
         name=np.full(len(account), CALL),
         module=nothing,
         stage=nothing,
-        second=day * 86_400 + rng.integers(0, 86_400, len(account)),
+        second=day * A_DAY + rng.integers(0, A_DAY, len(account)),
         duration_s=np.full(len(account), np.nan),
         quantity=np.ceil(np.exp(rng.normal(3.0, 0.8, len(account)))),
     )
@@ -267,9 +265,9 @@ def _table(
             for name in _Batch.__dataclass_fields__
         )
     )
-    ends = history.settings.end_day * 86_400
+    ends = history.settings.end_day * A_DAY
     late = rng.random(len(rows.second)) < KNOWN_LATE_SHARE
-    known = rows.second + rng.integers(86_400, 5 * 86_400, len(late))
+    known = rows.second + rng.integers(A_DAY, 5 * A_DAY, len(late))
     # What nobody knows yet when the record ends is not in it.
     order = np.argsort(rows.second, kind="stable")
     order = order[~(late & (known >= ends))[order]]
@@ -293,4 +291,3 @@ def _table(
             "known_at": moments(known, late),
         }
     )
-

@@ -34,7 +34,7 @@ class Roster:
     account, rank: (slots,). first_slot: (accounts,). user: (slots, weeks), -1 where nobody is.
     silent: (slots, weeks), on holiday. people: (weeks, accounts), places that are open.
     The rest is per user: role, from_day, to_day and known_day (NEVER: still there, as far as known),
-    change_day (NEVER: keeps the role), leaves (whether the user left, rather than the account).
+    change_day (NEVER: keeps the role).
     """
 
     account: Ints
@@ -61,9 +61,8 @@ def living(history: History) -> Flags:
 def draw_roster(history: History, rng: np.random.Generator) -> Roster:
     """Fill the places of all accounts over all weeks."""
     people = _places(history)
-    weeks, accounts = people.shape
     most = people.max(axis=0)
-    account = np.repeat(np.arange(accounts), most)
+    account = np.repeat(np.arange(history.accounts), most)
     first_slot = np.concatenate([[0], np.cumsum(most)[:-1]])
     rank = np.arange(len(account)) - first_slot[account]
     role = _roles(rank, history.traits.segment[account])
@@ -167,7 +166,7 @@ def _to_days(
 
 
 def users_table(roster: Roster, account_ids: pa.Array) -> pa.Table:
-    """A row per user and role: who changes the role has two, the second from the day of the change."""
+    """A row per user and role: who changes the role has two, the second from that day on."""
     users = np.arange(len(roster.role))
     changed = np.flatnonzero(roster.change_day < NEVER)
     stays = roster.change_day == NEVER

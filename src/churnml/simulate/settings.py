@@ -1,4 +1,4 @@
-"""How large a company to simulate, and when. Owns the settings and the count of weeks; draws nothing."""
+"""How large a company to simulate, and when. Owns the settings and the weeks; draws nothing."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def _core_rows(history: History, rng: np.random.Generator) -> _Rows:
     terms = {name: history.of(name, first=True) for name in TERMS_OF_CORE}
     moves = {name: values[1:] != values[:-1] for name, values in terms.items()}
     paid = status[:-1] == PAYING
-    changes = paid & np.any(list(moves.values()), axis=0)
+    changes: Flags = paid & np.stack(list(moves.values())).any(axis=0)
     begins = starts_of_lives(history)
 
     # Entry 0 of the first axis is the period that week 0 finds running.
@@ -171,7 +171,6 @@ def _sign_late(
     # Not where anything else would happen before the signature, or right after it.
     quiet = (rows.ended - rows.started > 26) & (rows.end_known - rows.started > 26)
     signed = rows.started + delay < history.settings.end_day
-    # The row before must end where it did, not where this one now starts.
     rows.started += delay * (calm & quiet & signed & (rng.random(len(week)) < SIGNED_LATE_SHARE))
 
 
@@ -185,10 +184,7 @@ def _with_past(history: History, rows: _Rows, running: Flags) -> _Rows:
     taken["end_known"] = taken["known"] = nothing
     taken["reason"] = np.full(len(past), NO_REASON)
     return _Rows(
-        *(
-            np.concatenate([taken[name], getattr(rows, name)])
-            for name in _Rows.__dataclass_fields__
-        )
+        *(np.concatenate([taken[name], getattr(rows, name)]) for name in _Rows.__dataclass_fields__)
     )
 
 
@@ -214,9 +210,7 @@ def _add_on_rows(history: History, product: int, rng: np.random.Generator) -> _R
     end, known, reason, shown = _ends(history, after, account)
     drop_day = history.moved[np.minimum(last_week, weeks - 1), account]
     delay = rng.integers(1, 5, len(account))
-    late = (rng.random(len(account)) < LATE_SHARE) & (
-        drop_day + delay < history.settings.end_day
-    )
+    late = (rng.random(len(account)) < LATE_SHARE) & (drop_day + delay < history.settings.end_day)
     told = rng.choice([REASONS.index(r) for r in ("budget", "product_fit", "price")], len(account))
     shown &= ~dropped
     return _Rows(
@@ -229,9 +223,7 @@ def _add_on_rows(history: History, product: int, rng: np.random.Generator) -> _R
         seats=np.full_like(account, -1),
         term=history.of("term", first=True)[week, account],
         renews=np.full_like(account, -1),
-        end_known=np.where(
-            dropped, drop_day + delay * late, np.where(shown, known, NEVER)
-        ),
+        end_known=np.where(dropped, drop_day + delay * late, np.where(shown, known, NEVER)),
         reason=np.where(dropped, told, np.where(shown, reason, NO_REASON)),
         known=np.full_like(account, NEVER),
     )

@@ -1,4 +1,4 @@
-"""What customers asked and answered: tickets, surveys, onboarding milestones, referrals. Owns these tables."""
+"""What customers asked, answered and reached. Owns tickets, surveys, milestones and referrals."""
 
 from __future__ import annotations
 
@@ -158,9 +158,7 @@ def milestones_table(
     )
 
 
-def referrals_table(
-    history: History, account_ids: pa.Array, rng: np.random.Generator
-) -> pa.Table:
+def referrals_table(history: History, account_ids: pa.Array, rng: np.random.Generator) -> pa.Table:
     """Content customers bring others, and some of these buy."""
     chance = 0.0012 * np.exp(0.9 * history.of("satisfaction")) * living(history)
     week, account = np.nonzero(rng.random(chance.shape) < chance)

@@ -46,9 +46,7 @@ def leave(
     until = renew_day(state, traits) - today
     near = until < NOTICE_DAYS
     through = np.where(near, _by_term(AT_RENEWAL, state.term), _by_term(MIDWAY, state.term))
-    unmoved = np.exp(
-        -0.3 * state.satisfaction - 0.25 * (state.activity - traits.activity)
-    )
+    unmoved = np.exp(-0.3 * state.satisfaction - 0.25 * (state.activity - traits.activity))
     hazard = (traits.base_hazard * unmoved + causes.hazard) * through
     young = today - traits.signup_day < 28
     chance = 1 - np.exp(-np.where(young, 0.3 * hazard, hazard))

@@ -30,9 +30,7 @@ def churns(history: History) -> tuple[Ints, Ints, Ints]:
     """(week of the decision, account, day of the end) of every churn that the record can know."""
     end, _, shown = history.ends_shown()
     before = history.of("end_day", first=True)[:-1]
-    week, account = np.nonzero(
-        shown & (before == NEVER) & (history.of("end_reason") != MERGED)
-    )
+    week, account = np.nonzero(shown & (before == NEVER) & (history.of("end_reason") != MERGED))
     return week, account, end[week, account]
 
 
@@ -101,9 +99,7 @@ def probabilities_table(
         rows = np.flatnonzero((state.status == PAYING) & undecided & (state.end_day > today))
         chances = _chances(history, state, rows, week, rng)
         for target, chance in enumerate(chances):
-            columns.append(
-                (rows, np.full(len(rows), today), np.full(len(rows), target), chance)
-            )
+            columns.append((rows, np.full(len(rows), today), np.full(len(rows), target), chance))
     empty = np.zeros(0, dtype=np.int64)
     account, as_of, kind = (
         np.concatenate([empty, *(column[part] for column in columns)]) for part in range(3)
@@ -195,7 +191,12 @@ def decoys_table(history: History, roster: Roster, account_ids: pa.Array) -> pa.
     slot, began = np.nonzero(turns > 0)
     _, ended = np.nonzero(turns < 0)
     parts.append(
-        (3, roster.account[slot], first_day + 7 * began, first_day + 7 * np.minimum(ended, settings.weeks))
+        (
+            3,
+            roster.account[slot],
+            first_day + 7 * began,
+            first_day + 7 * np.minimum(ended, settings.weeks),
+        )
     )
     account = np.concatenate([part[1] for part in parts])
     kind = np.concatenate([np.full(len(part[1]), part[0]) for part in parts])

@@ -71,7 +71,7 @@ def _check_place(folder: Path, replace: bool) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return name == "truth" or (name.endswith(".parquet") and name.removesuffix(".parquet") in TABLES)
+    return name == "truth" or name in {f"{table}.parquet" for table in TABLES}
 
 
 def _put(partial: Path, folder: Path) -> None:

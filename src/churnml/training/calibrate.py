@@ -60,9 +60,9 @@ def _platt(raw: FloatArray, y: FloatArray) -> tuple[float, float]:
     # Smoothed targets keep the slope finite where the classes separate.
     aim = np.where(y > 0.5, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     spread = float(raw.std())
-    if spread == 0.0:
-        return 0.0, 0.0
     centre = float(raw.mean())
+    if spread <= 1e-12 * max(1.0, abs(centre)):  # constant but for rounding
+        return 0.0, 0.0
     z = (raw - centre) / spread
     slope, level = 0.0, float(np.log(positives / negatives))
     for _ in range(MAX_STEPS):

@@ -95,19 +95,17 @@ def evaluate(
     names = list(predictions)
     _, dates = np.unique(test.as_of, return_inverse=True)
     ids, accounts = np.unique(test.accounts.astype(str), return_inverse=True)
-    scorers = [Scorer(predictions[n], test.y, dates, test.mrr, capacity) for n in names]
-    once = np.ones(len(test))
-    point = np.array([scorer.of(once) for scorer in scorers])
+    scorers = [
+        Scorer(predictions[name], test.y, accounts, dates, test.mrr, capacity) for name in names
+    ]
     rng = np.random.default_rng(seed)
-    drawn = np.empty((rounds, len(names), len(METRICS)))
+    n = len(ids)
+    times = np.ones((rounds + 1, n))  # the first weighting is the test as it is
+    for number in range(1, rounds + 1):
+        times[number] = np.bincount(rng.integers(0, n, n), minlength=n)
+    every = np.stack([scorer.of(times) for scorer in scorers], axis=1)
+    point, drawn = every[0], every[1:]
     model = names.index(MODEL)
-    bins = np.empty((rounds, len(scorers[model].calibration_bins(once)[0])))
-    for number in range(rounds):
-        times = np.bincount(rng.integers(0, len(ids), len(ids)), minlength=len(ids))
-        weights = times.astype(np.float64)[accounts]
-        for place, scorer in enumerate(scorers):
-            drawn[number, place] = scorer.of(weights)
-        bins[number] = scorers[model].calibration_bins(weights)[2]
     # The error of a resample is its own noise on top of the sample's: it would lie above the
     # value that it is the interval of.
     error = METRICS.index("calibration_error")
@@ -135,7 +133,7 @@ def evaluate(
         metrics=metrics,
         differences=differences,
         without_treated=_without_treated(test, predictions[MODEL], capacity),
-        calibration=_calibration_table(scorers[model], once, bins, interval),
+        calibration=_calibration_table(scorers[model], times, interval),
         rows=len(test),
         positive_rows=int(test.y.sum()),
         accounts=len(ids),
@@ -161,18 +159,18 @@ def _without_treated(
     if len(rest) == len(test) or not len(rest):
         return {}
     _, dates = np.unique(rest.as_of, return_inverse=True)
-    scorer = Scorer(probability[~test.treated], rest.y, dates, rest.mrr, capacity)
-    return dict(zip(METRICS, scorer.of(np.ones(len(rest))).tolist(), strict=True))
+    alone = np.zeros(len(rest), dtype=np.int64)  # values without intervals: one weight for all
+    scorer = Scorer(probability[~test.treated], rest.y, alone, dates, rest.mrr, capacity)
+    return dict(zip(METRICS, scorer.of(np.ones((1, 1)))[0].tolist(), strict=True))
 
 
 def _calibration_table(
-    scorer: Scorer, once: FloatArray, drawn: FloatArray, interval: float
+    scorer: Scorer, times: FloatArray, interval: float
 ) -> tuple[CalibrationBin, ...]:
-    rows, told, seen = scorer.calibration_bins(once)
-    return tuple(
-        CalibrationBin(
-            int(rows[place]), float(told[place]), estimate.value, estimate.low, estimate.high
-        )
-        for place in range(len(rows))
-        for estimate in (_estimate(float(seen[place]), drawn[:, place], interval),)
-    )
+    rows, told, seen = scorer.calibration_bins(times)
+    table = []
+    for place in range(rows.shape[1]):
+        share = _estimate(float(seen[0, place]), seen[1:, place], interval)
+        told_here, rows_here = float(told[0, place]), int(rows[0, place])
+        table.append(CalibrationBin(rows_here, told_here, share.value, share.low, share.high))
+    return tuple(table)

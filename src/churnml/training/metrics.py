@@ -1,12 +1,14 @@
-"""Measures of predictions under row weights. Owns their formulas; draws no resample.
+"""Measures of predictions, for many weightings of accounts at once. Owns their formulas; draws none.
 
-A `Scorer` sorts one model's predictions once; each call then weighs the rows anew, so that a
-bootstrap round costs a few passes over the rows. Whatever is undefined is NaN, never 0. Tied
-predictions share what they get: the result doesn't depend on the order of rows."""
+A `Scorer` sorts one model's predictions once. What is a sum over rows becomes a sum per account, so
+that all resamples are one matrix product; what needs the order costs two passes over the rows per
+resample. Whatever is undefined is NaN, never 0. Tied predictions share what they get: the result
+doesn't depend on the order of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -28,142 +30,185 @@ METRICS = (
     "recall_at_capacity",
     "mrr_recall_at_capacity",
 )
-SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error"})
 BINS = 10  # of the calibration error: equally many rows each
-FINE_BINS = 512  # of the calibration slope: a sum per bin stands for its rows
+FINE_BINS = 100  # of the calibration slope: a sum per bin stands for its rows
 TOP_SHARE = 0.1
 FLOOR = 1e-15  # of a probability inside a logarithm
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """Rows in falling order of prediction, within one or within each date.
+
+    accounts: (rows,) in that order. start, end: the first and last place of each row's run of equal
+    predictions. positives: places of rows with the outcome; before: (rows + 1,) how many of those
+    lie before each place.
+    """
+
+    accounts: IntArray
+    start: IntArray
+    end: IntArray
+    positives: IntArray
+    before: IntArray
+
+
+def _ranked(order: IntArray, accounts: IntArray, y: FloatArray, *keys: FloatArray) -> _Ranked:
+    changes = np.zeros(len(order) - 1, dtype=bool)
+    for key in keys:
+        changes |= np.diff(key[order]) != 0
+    ends = np.flatnonzero(np.append(changes, True))
+    runs = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
+    hit = y[order] > 0.5
+    return _Ranked(
+        accounts=accounts[order],
+        start=np.append(0, ends[:-1] + 1)[runs],
+        end=ends[runs],
+        positives=np.flatnonzero(hit),
+        before=np.append(0, np.cumsum(hit)),
+    )
 
 
 class Scorer:
     """All metrics of one set of predictions.
 
-    probability, y, mrr: (rows,). dates: (rows,) codes 0..n-1 of the snapshot dates. capacity: book
-    size of one date -> accounts that can be handled on it.
+    probability, y, mrr: (rows,). accounts: (rows,) codes 0..n-1, the units that are weighed. dates:
+    (rows,) codes 0..m-1 of the snapshot dates. capacity: book size of one date -> accounts that can
+    be handled on it.
     """
 
     def __init__(
         self,
         probability: FloatArray,
         y: FloatArray,
+        accounts: IntArray,
         dates: IntArray,
         mrr: FloatArray,
         capacity: Callable[[int], int],
     ):
-        self._y, self._dates, self._capacity = y, dates, capacity
-        self._n_dates = int(dates.max()) + 1
+        self._capacity = capacity
+        self._n = int(accounts.max()) + 1
         clipped = np.clip(probability, FLOOR, 1 - FLOOR)
-        self._loss = -np.where(y > 0.5, np.log(clipped), np.log1p(-clipped))
-        self._square = (probability - y) ** 2
-        self._p = probability
-        self._order = np.argsort(-probability, kind="stable")
-        self._ends = _group_ends(probability[self._order])
-        self._y_sorted = y[self._order]
-        self._book_order = np.lexsort((-probability, dates))
-        ordered_dates = dates[self._book_order]
-        self._book_ends = _group_ends(probability[self._book_order], ordered_dates)
-        self._book_dates = ordered_dates[self._book_ends]
-        self._date_ends = np.flatnonzero(np.append(np.diff(self._book_dates) != 0, True))
-        self._book_y = y[self._book_order]
-        self._book_mrr = np.where(np.isnan(mrr), 0.0, mrr)[self._book_order] * self._book_y
-        self._has_mrr = bool(np.isfinite(mrr).any())
-        self._bins = _quantile_bins(probability, BINS)
+        loss = -np.where(y > 0.5, np.log(clipped), np.log1p(-clipped))
+        self._sums = self._per_account(
+            accounts, None, 1, np.ones(len(y)), loss, (probability - y) ** 2
+        )
+        bins = _quantile_bins(probability, BINS)
+        self._bins = int(bins.max()) + 1
+        self._binned = self._per_account(
+            accounts, bins, self._bins, np.ones(len(y)), probability, y
+        )
+        fine = _quantile_bins(probability, FINE_BINS)
+        self._fine = int(fine.max()) + 1
+        self._fine_sums = self._per_account(accounts, fine, self._fine, np.ones(len(y)), y)
         logit = np.log(clipped) - np.log1p(-clipped)
-        self._fine = _quantile_bins(probability, FINE_BINS)
-        self._fine_logit = np.bincount(self._fine, logit) / np.bincount(self._fine)
+        self._fine_logit = np.bincount(fine, logit) / np.bincount(fine)
+        self._all = _ranked(np.argsort(-probability, kind="stable"), accounts, y, probability)
+        book = np.lexsort((-probability, dates))
+        self._book = _ranked(book, accounts, y, probability, dates.astype(float))
+        self._book_ends = np.append(np.flatnonzero(np.diff(dates[book])), len(y) - 1)
+        self._book_starts = np.append(0, self._book_ends[:-1] + 1)
+        self._has_mrr = bool(np.isfinite(mrr).any())
+        self._money = np.where(np.isnan(mrr), 0.0, mrr)[book][self._book.positives]
 
-    def of(self, weights: FloatArray) -> FloatArray:
-        """Every metric under these row weights, (len(METRICS),), in the order of METRICS."""
-        total = float(weights.sum())
-        if not total > 0:
-            return np.full(len(METRICS), np.nan)
-        auc, pr_auc, lift = self._ranking(weights)
-        slope, intercept = self._calibration(weights)
-        return np.array(
-            [
-                auc,
-                pr_auc,
-                float(weights @ self._loss) / total,
-                float(weights @ self._square) / total,
-                slope,
-                intercept,
-                self._calibration_error(weights, total),
-                lift,
-                *self._at_capacity(weights),
-            ]
+    def _per_account(
+        self, accounts: IntArray, bins: IntArray | None, size: int, *values: FloatArray
+    ) -> FloatArray:
+        """Sums of each value by account and bin, (accounts, values x bins)."""
+        place = accounts if bins is None else accounts * size + bins
+        return np.hstack(
+            [np.bincount(place, v, minlength=self._n * size).reshape(self._n, size) for v in values]
         )
 
-    def calibration_bins(self, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def of(self, times: FloatArray) -> FloatArray:
+        """Every metric under each weighting, (weightings, len(METRICS)), in the order of METRICS.
+
+        times: (weightings, accounts) how often each account counts.
+        """
+        out = np.full((len(times), len(METRICS)), np.nan)
+        total, loss, square = (times @ self._sums).T
+        there = total > 0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out[:, 2] = np.where(there, loss / total, np.nan)
+            out[:, 3] = np.where(there, square / total, np.nan)
+            weight, told, seen = np.split(times @ self._binned, 3, axis=1)
+            out[:, 6] = np.where(there, np.abs(told - seen).sum(axis=1) / total, np.nan)
+        w, wy = np.split(times @ self._fine_sums, 2, axis=1)
+        out[:, 4] = _logistic_slope(self._fine_logit, w, wy)
+        out[:, 5] = _logistic_level(self._fine_logit, w, wy)
+        weights, sums = np.empty(len(self._all.accounts)), np.empty(len(self._all.accounts))
+        for number in np.flatnonzero(there):
+            np.take(times[number], self._all.accounts, out=weights)
+            np.cumsum(weights, out=sums)
+            out[number, [0, 1, 7]] = self._ranking(weights, sums)
+            np.take(times[number], self._book.accounts, out=weights)
+            np.cumsum(weights, out=sums)
+            out[number, 8:] = self._at_capacity(weights, sums)
+        return out
+
+    def calibration_bins(self, times: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of each bin of rising probability: its weight, mean probability and share of outcomes.
 
-        Each (bins,), at most ten; equal probabilities share a bin.
+        Each (weightings, bins), at most ten bins; equal probabilities share a bin.
         """
-        weight = np.bincount(self._bins, weights)
-        told = np.bincount(self._bins, weights * self._p)
-        seen = np.bincount(self._bins, weights * self._y)
+        weight, told, seen = np.split(times @ self._binned, 3, axis=1)
         with np.errstate(invalid="ignore"):  # a bin that was not drawn is undefined
             return weight, told / weight, seen / weight
 
-    def _ranking(self, weights: FloatArray) -> tuple[float, float, float]:
-        w = weights[self._order]
-        positives = np.cumsum(w * self._y_sorted)[self._ends]
-        everyone = np.cumsum(w)[self._ends]
-        total, found = float(everyone[-1]), float(positives[-1])
-        if not 0 < found < total:
+    def _ranking(self, weights: FloatArray, sums: FloatArray) -> tuple[float, float, float]:
+        rows = self._all
+        hits = np.append(0.0, np.cumsum(weights[rows.positives]))
+        total, found = float(sums[-1]), float(hits[-1])
+        others = total - found
+        if not (found > 0 and others > 0):
             return np.nan, np.nan, np.nan
-        gained = np.diff(positives, prepend=0.0)
-        negatives = everyone - positives
-        area = float(np.diff(negatives, prepend=0.0) @ (positives - gained / 2))
-        precision = np.divide(positives, everyone, out=np.zeros_like(positives), where=everyone > 0)
-        top = np.interp(TOP_SHARE * total, np.append(0.0, everyone), np.append(0.0, positives))
+        # Each row with the outcome, at the borders of its run of equal predictions.
+        start, end = rows.start[rows.positives], rows.end[rows.positives]
+        gained = np.diff(hits)
+        ahead = _sum_before(sums, start) - hits[rows.before[start]]
+        reached, hit = sums[end], hits[rows.before[end + 1]]
+        area = float(gained @ (others - (ahead + reached - hit) / 2))
+        counted = gained > 0
+        precision = float(gained[counted] @ (hit[counted] / reached[counted]))
+        target = np.array([TOP_SHARE * total])
+        top = _hits_until(rows, sums, hits, np.searchsorted(sums, target), target)
+        return area / (found * others), precision / found, float(top[0]) / (TOP_SHARE * found)
+
+    def _at_capacity(self, weights: FloatArray, sums: FloatArray) -> tuple[float, float, float]:
+        rows, starts, ends = self._book, self._book_starts, self._book_ends
+        before = _sum_before(sums, starts)
+        book = sums[ends] - before
+        taken = np.array([min(n, self._capacity(round(n))) if n > 0 else 0.0 for n in book])
+        place = np.clip(np.searchsorted(sums, before + taken), starts, ends)
+        drawn = weights[rows.positives]
+        ratios = []
+        for value in (drawn, drawn * self._money):
+            hits = np.append(0.0, np.cumsum(value))
+            first = hits[rows.before[starts]]
+            inside = _hits_until(rows, sums, hits, place, before + taken) - first
+            ratios.append((inside, hits[rows.before[ends + 1]] - first))
+        (found, all_found), (money, all_money) = ratios
         return (
-            area / (found * (total - found)),
-            float(gained @ precision) / found,
-            float(top) / (TOP_SHARE * found),
-        )
-
-    def _calibration(self, weights: FloatArray) -> tuple[float, float]:
-        """Slope of a logistic regression of y on the logit of p; level of one with slope 1."""
-        w = np.bincount(self._fine, weights)
-        wy = np.bincount(self._fine, weights * self._y)
-        return _logistic_slope(self._fine_logit, w, wy), _logistic_level(self._fine_logit, w, wy)
-
-    def _calibration_error(self, weights: FloatArray, total: float) -> float:
-        gap = np.bincount(self._bins, weights * (self._p - self._y))
-        return float(np.abs(gap).sum()) / total
-
-    def _at_capacity(self, weights: FloatArray) -> tuple[float, float, float]:
-        w = weights[self._book_order]
-        everyone = np.cumsum(w)[self._book_ends]
-        positives = np.diff(np.cumsum(w * self._book_y)[self._book_ends], prepend=0.0)
-        money = np.diff(np.cumsum(w * self._book_mrr)[self._book_ends], prepend=0.0)
-        size = np.diff(everyone, prepend=0.0)
-        before_date = np.append(0.0, everyone[self._date_ends[:-1]])
-        book = np.diff(everyone[self._date_ends], prepend=0.0)
-        room = np.array([self._capacity(round(n)) if n > 0 else 0 for n in book], dtype=float)
-        ahead = everyone - size - before_date[self._book_dates]
-        taken = np.clip(room[self._book_dates] - ahead, 0.0, size)
-        share = np.divide(taken, size, out=np.zeros_like(size), where=size > 0)
-        starts = np.append(0, self._date_ends[:-1] + 1)
-
-        def by_date(values: FloatArray) -> FloatArray:
-            sums: FloatArray = np.add.reduceat(values, starts)
-            return sums
-
-        hits = by_date(share * positives)
-        return (
-            _mean_ratio(hits, by_date(taken)),
-            _mean_ratio(hits, by_date(positives)),
-            _mean_ratio(by_date(share * money), by_date(money)) if self._has_mrr else np.nan,
+            _mean_ratio(found, taken),
+            _mean_ratio(found, all_found),
+            _mean_ratio(money, all_money) if self._has_mrr else np.nan,
         )
 
 
-def _group_ends(*keys: npt.NDArray[np.generic]) -> IntArray:
-    """The last place of each run of equal keys."""
-    changes = np.zeros(len(keys[0]) - 1, dtype=bool)
-    for key in keys:
-        changes |= key[1:] != key[:-1]
-    return np.flatnonzero(np.append(changes, True))
+def _sum_before(sums: FloatArray, places: IntArray) -> FloatArray:
+    return np.where(places > 0, sums[np.maximum(places, 1) - 1], 0.0)
+
+
+def _hits_until(
+    rows: _Ranked, sums: FloatArray, hits: FloatArray, place: IntArray, target: FloatArray
+) -> FloatArray:
+    """Hits among the rows up to a sum of weights that is reached at `place`; a run of equal
+    predictions that the target cuts gives its share."""
+    start, end = rows.start[place], rows.end[place]
+    before, until = _sum_before(sums, start), sums[end]
+    size = until - before
+    share = np.divide(target - before, size, out=np.zeros(len(size)), where=size > 0)
+    sure = hits[rows.before[start]]
+    return sure + np.clip(share, 0.0, 1.0) * (hits[rows.before[end + 1]] - sure)
 
 
 def _quantile_bins(values: FloatArray, bins: int) -> IntArray:
@@ -180,43 +225,49 @@ def _mean_ratio(parts: FloatArray, wholes: FloatArray) -> float:
     return float((parts[there] / wholes[there]).mean()) if there.any() else np.nan
 
 
-def _logistic_level(x: FloatArray, w: FloatArray, wy: FloatArray) -> float:
-    level, total, found = 0.0, float(w.sum()), float(wy.sum())
-    if not 0 < found < total:
-        return np.nan
-    for _ in range(50):
-        p = sigmoid(x + level)
-        curve = float(w @ (p * (1 - p)))
-        if curve < 1e-12 * total:
-            return np.nan
-        step = float(np.clip((float(w @ p) - found) / curve, -2.0, 2.0))
-        level -= step
-        if abs(step) < 1e-9:
-            return level
-    return np.nan
+def _logistic_level(x: FloatArray, w: FloatArray, wy: FloatArray) -> FloatArray:
+    """Per weighting, the intercept of a logistic regression on x with slope 1; NaN if undefined.
+
+    x: (bins,). w, wy: (weightings, bins) weights, and weights of the outcomes.
+    """
+    total, found = w.sum(axis=1), wy.sum(axis=1)
+    level, done = np.zeros(len(w)), np.zeros(len(w), dtype=bool)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for _ in range(50):
+            p = sigmoid(x + level[:, None])
+            curve = (w * p * (1 - p)).sum(axis=1)
+            step = np.clip(((w * p).sum(axis=1) - found) / curve, -2.0, 2.0)
+            level = np.where(done, level, level - step)
+            done |= np.abs(step) < 1e-9
+            if done.all():
+                break
+    defined: FloatArray = np.where(done & (found > 0) & (found < total), level, np.nan)
+    return defined
 
 
-def _logistic_slope(x: FloatArray, w: FloatArray, wy: FloatArray) -> float:
-    total, found = float(w.sum()), float(wy.sum())
-    centre = float(w @ x) / total
-    z = x - centre
-    if not 0 < found < total or float(w @ (z * z)) < 1e-9 * total:
-        return np.nan
-    slope, level = 1.0, centre
-    for _ in range(100):
-        p = sigmoid(slope * z + level)
-        gradient = w * p - wy
-        curve = w * p * (1 - p)
-        a, b, c = float(curve @ (z * z)), float(curve @ z), float(curve.sum())
-        determinant = a * c - b * b
-        if determinant <= 1e-12 * max(a * c, 1e-300):
-            return np.nan
-        g, h = float(gradient @ z), float(gradient.sum())
-        step = np.array([(c * g - b * h), (a * h - b * g)]) / determinant
-        step *= min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))
-        slope, level = slope - float(step[0]), level - float(step[1])
-        if np.abs(step).max() < 1e-9:
-            return slope
-        if abs(slope) > 100:  # the classes separate: no slope fits
-            return np.nan
-    return np.nan
+def _logistic_slope(x: FloatArray, w: FloatArray, wy: FloatArray) -> FloatArray:
+    """Per weighting, the slope of a logistic regression on x; NaN if undefined (a constant x, one
+    class alone, classes that separate). Shapes as above."""
+    total, found = w.sum(axis=1), wy.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = x - ((w @ x) / total)[:, None]
+        varies = (w * z * z).sum(axis=1) > 1e-9 * total
+        slope, level = np.ones(len(w)), (w @ x) / total
+        done = np.zeros(len(w), dtype=bool)
+        for _ in range(100):
+            p = sigmoid(slope[:, None] * z + level[:, None])
+            gap, curve = w * p - wy, w * p * (1 - p)
+            a, b, c = (curve * z * z).sum(axis=1), (curve * z).sum(axis=1), curve.sum(axis=1)
+            g, h = (gap * z).sum(axis=1), gap.sum(axis=1)
+            determinant = a * c - b * b
+            step = np.stack([c * g - b * h, a * h - b * g]) / determinant
+            size = np.abs(step).max(axis=0)
+            step *= np.minimum(1.0, 2.0 / size)  # a full step may overshoot where the curve is flat
+            slope = np.where(done, slope, slope - step[0])
+            level = np.where(done, level, level - step[1])
+            done |= ~(size >= 1e-9) | (np.abs(slope) > 100)
+            if done.all():
+                break
+    defined = done & varies & (found > 0) & (found < total) & (np.abs(slope) <= 100)
+    result: FloatArray = np.where(defined, slope, np.nan)
+    return result

@@ -17,7 +17,8 @@ from churnml.config import SplitConfig
 from churnml.errors import Refused
 from churnml.training.assemble import BoolArray, TrainingTable
 
-SHARES = (0.6, 0.2, 0.2)  # of the snapshots dates that remain: train, calibrate, test
+TRAIN_SHARE = 0.75  # of the dates before the test that remain after the gap: 60/20/20 in all
+TEST_SHARE = 0.2  # of all dates that remain after the gaps
 SHORTFALL_WEIGHT = 10.0  # a part without enough outcomes is worse than any uneven share
 MAX_CANDIDATES = 200
 
@@ -163,13 +164,13 @@ def _cost(
 ) -> npt.NDArray[np.float64]:
     ends = last_before[tests]
     starts = np.full(len(tests), c)
-    sizes = np.stack([np.full(len(tests), last_before[c]), ends - c, end - tests]).astype(float)
     found = (
         np.full(len(tests), counts.fewest(0, int(last_before[c]))),
         counts.fewest(starts, ends),
         counts.fewest(tests, np.full(len(tests), end)),
     )
-    cost = np.abs(sizes / sizes.sum(axis=0) - np.array(SHARES)[:, None]).sum(axis=0)
+    train, before, test = int(last_before[c]), last_before[c] + ends - c, end - tests
+    cost = np.abs(train / before - TRAIN_SHARE) + np.abs(test / (before + test) - TEST_SHARE)
     for have, need in zip(found, (needs.train, needs.calibrate, needs.test), strict=True):
         cost += SHORTFALL_WEIGHT * np.maximum(0.0, 1.0 - have / need)
     return cost

@@ -12,10 +12,12 @@ from churnml.errors import ChurnmlError
 from churnml.scoring.contributions import explain_rows
 from churnml.scoring.predict import predict
 
-NUMBER = st.one_of(st.just(float("nan")), st.floats(-1e6, 1e6), st.sampled_from([0.0, np.inf, -np.inf]))
+NUMBER = st.one_of(
+    st.just(float("nan")), st.floats(-1e6, 1e6), st.sampled_from([0.0, np.inf, -np.inf])
+)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(NUMBER, NUMBER, NUMBER, st.sampled_from(["small", "mid", "unseen", None])),

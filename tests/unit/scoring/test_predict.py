@@ -29,7 +29,9 @@ def test_unseen_and_missing_categories_both_read_as_missing(bundle, rows):
 def test_categories_read_the_same_from_every_kind_of_column(bundle, rows, dtype):
     known = rows[rows["segment"].notna()]
     typed = known.assign(segment=known["segment"].astype(dtype))
-    assert np.array_equal(design_matrix(bundle, typed), design_matrix(bundle, known), equal_nan=True)
+    assert np.array_equal(
+        design_matrix(bundle, typed), design_matrix(bundle, known), equal_nan=True
+    )
 
 
 def test_plain_dicts_give_the_same_matrix_as_a_frame(bundle, rows):
@@ -46,7 +48,9 @@ def test_an_absent_feature_is_refused_by_name_and_not_taken_for_missing(bundle, 
     with pytest.raises(ChurnmlError, match="nps_last absent"):
         predict(bundle, rows.drop(columns="nps_last"))
     with pytest.raises(ChurnmlError, match="nps_last absent"):
-        matrix_of_rows(bundle, [{"events_28d_per_week": 1.0, "days_since_last_event": 1.0, "segment": "mid"}])
+        matrix_of_rows(
+            bundle, [{"events_28d_per_week": 1.0, "days_since_last_event": 1.0, "segment": "mid"}]
+        )
 
 
 def test_text_in_a_number_is_refused_with_the_text(bundle, rows):

@@ -52,7 +52,7 @@ def test_rows_without_a_label_are_left_out_and_the_rest_stands_in_time_order(use
 def test_categories_become_codes_and_missing_ones_nan(used):
     table = assemble(*frames(), used)
     assert table.columns == ("mrr", "segment")
-    assert table.categories == {"segment": ("mid", "small")}
+    assert table.categories == {"segment": ("mid",)}
     assert table.x[:, 1].tolist() == pytest.approx([np.nan, 0.0, 0.0], nan_ok=True)
 
 
@@ -90,7 +90,9 @@ def test_labels_of_other_accounts_are_refused(used):
 
 def test_a_snapshot_that_occurs_twice_is_refused_by_name(used):
     features, labels = frames()
-    with pytest.raises(ChurnmlError, match=r"features: 1 snapshots occur twice.*account b, 2024-01-01"):
+    with pytest.raises(
+        ChurnmlError, match=r"features: 1 snapshots occur twice.*account b, 2024-01-01"
+    ):
         assemble(pd.concat([features, features.head(1)]), labels, used)
 
 
@@ -102,6 +104,7 @@ def test_missing_labels_are_told_with_the_commonest_reason_first():
 
 def test_a_category_that_the_kept_ones_lack_becomes_missing(used):
     table = assemble(*frames(), used)
+    assert table.seen_categories() == {"segment": ("mid",)}
     recoded = table.with_categories({"segment": ("large", "mid")})
     assert recoded.x[:, 1].tolist() == pytest.approx([np.nan, 1.0, 1.0], nan_ok=True)
     assert table.with_categories({"segment": ("small",)}).seen_categories() == {"segment": ()}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
@@ -30,6 +30,7 @@ def test_the_sigmoid_agrees_with_a_logistic_regression():
     assert found.slope == pytest.approx(plain.coef_[0, 0], abs=0.01)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 500), st.floats(-3, 3), st.integers(5, 60))
 def test_a_calibrator_never_turns_the_order_round(seed, slope, n):
     raw, y = later(n, slope=slope, seed=seed)

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from churnml.config import SplitConfig
@@ -46,6 +46,7 @@ def assert_purged(split, gap_days):
     assert split.calibrate.last + gap <= split.test.first
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 60), min_size=2, max_size=60),
     st.integers(1, 200),
@@ -74,6 +75,7 @@ def test_every_outcome_is_over_before_the_next_part_begins(steps, gap_days, seed
     assert parts.sum(axis=0).max() == 1
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 84), st.integers(0, 84), st.integers(1, 200))
 def test_given_dates_are_kept_and_purged_all_the_same(c, t, gap_days):
     dates = weekly(85)
@@ -90,7 +92,7 @@ def test_given_dates_are_kept_and_purged_all_the_same(c, t, gap_days):
 
 
 def test_two_years_of_weeks_with_a_gap_of_134_days_split_about_60_20_20():
-    split = choose_split(table_of(weekly(85)), 134, SplitConfig(), NEEDS)
+    split = choose_split(table_of(weekly(85), accounts=90), 134, SplitConfig(), NEEDS)
     assert_purged(split, 134)
     sizes = [len(part.as_ofs) for part in (split.train, split.calibrate, split.test)]
     assert sum(sizes) == 85 - 2 * 19
@@ -151,7 +153,9 @@ def test_too_little_time_is_refused_with_the_dates_and_what_to_change():
 
 def test_a_test_date_without_room_before_it_is_refused_and_told_the_earliest():
     config = SplitConfig(test_from=date(2022, 2, 1))
-    with pytest.raises(Refused, match=r"test_from = 2022-02-01.*split.test_from of 2022-02-28 or later"):
+    with pytest.raises(
+        Refused, match=r"test_from = 2022-02-01.*split.test_from of 2022-02-28 or later"
+    ):
         choose_split(table_of(weekly(60)), 28, config, NEEDS)
 
 
@@ -164,6 +168,7 @@ def test_accounts_are_counted_once_however_many_snapshots_see_their_outcome():
     assert counts.fewest(3, 3) == 0
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 1000))
 def test_distinct_accounts_of_any_run_of_dates_match_a_plain_count(seed):
     rng = np.random.default_rng(seed)

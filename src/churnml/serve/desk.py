@@ -1,0 +1,193 @@
+"""What the server holds in memory: configuration, champions, plays and the store of one project.
+
+Owns when they are read again; answers no request. A champion that was promoted meanwhile is taken
+up within `CHECK_EVERY_S`, one that cannot be read is left aside and the old one keeps serving."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from churnml.actions.plays import Play, all_plays
+from churnml.config import Config
+from churnml.errors import ChurnmlError
+from churnml.features.catalog import BY_NAME, CATALOG
+from churnml.scoring.bundle import Bundle
+from churnml.scoring.champions import current_champion, current_version
+from churnml.serve.schema import unavailable
+from churnml.stages.project import CONFIG_NAME, Project, open_project
+from churnml.store.store import Store, open_store
+
+log = logging.getLogger("churnml.serve")
+CHECK_EVERY_S = 2.0
+
+Signature = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Held:
+    """One consistent state: a request takes it once and keeps to it.
+
+    why_not: what keeps the server from being ready; None if nothing does.
+    """
+
+    config: Config | None = None
+    bundles: Mapping[str, Bundle] = field(default_factory=dict)
+    plays: tuple[Play, ...] = ()
+    store: Store | None = None
+    store_url: str | None = None
+    numbers: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    why_not: str | None = "The service is still starting."
+
+    def need_config(self) -> Config:
+        """The configuration. Raises: Problem 503 without it."""
+        if self.config is None:
+            raise unavailable(self.why_not or "The service has no configuration.")
+        return self.config
+
+    def need_store(self) -> Store:
+        """The store. Raises: Problem 503 without it."""
+        if self.store is None:
+            raise unavailable(self.why_not or "The store cannot be opened; the log says why.")
+        return self.store
+
+
+class Desk:
+    """Holds a project for the requests. `now`: the clock, naive UTC."""
+
+    def __init__(self, project: Path, now: Callable[[], datetime] | None = None):
+        self._folder = project
+        self._now = now or (lambda: datetime.now(UTC).replace(tzinfo=None))
+        self._lock = threading.Lock()
+        self._held = Held()
+        self._signature: Signature | None = None
+        self._checked = -CHECK_EVERY_S
+
+    def held(self, at_once: bool = False) -> Held:
+        """The present state, read again where the project changed since (looked at now and then).
+
+        at_once: look now.
+        """
+        if not at_once and time.monotonic() - self._checked < CHECK_EVERY_S:
+            return self._held
+        # One request looks; the others go on with what there is.
+        if self._lock.acquire(blocking=at_once):
+            try:
+                self._look()
+                self._checked = time.monotonic()
+            finally:
+                self._lock.release()
+        return self._held
+
+    def is_stale(self, held: Held, data_through: datetime) -> bool:
+        """Whether scores of data up to that moment are older than the company allows."""
+        limit = timedelta(days=held.need_config().serve.stale_after_days)
+        return self._now() - data_through > limit
+
+    def close(self) -> None:
+        """Close the store."""
+        with self._lock:
+            if self._held.store is not None:
+                self._held.store.close()
+            self._held = Held(why_not="The service is stopping.")
+
+    def _look(self) -> None:
+        signature = self._sign()
+        if signature == self._signature and self._held.store is not None:
+            return
+        before = self._held
+        self._held = self._read(before)
+        self._signature = signature
+        if self._held.why_not:
+            log.warning("not ready: %s", self._held.why_not)
+        loaded = {name: bundle.model_version for name, bundle in self._held.bundles.items()}
+        if loaded != {name: bundle.model_version for name, bundle in before.bundles.items()}:
+            log.info("serving %s", loaded or "no model")
+
+    def _sign(self) -> Signature:
+        """Changes whenever something that is held would be read otherwise."""
+        parts: list[object] = []
+        for path in (self._folder / CONFIG_NAME, *sorted((self._folder / "plays").glob("*.toml"))):
+            try:
+                parts.append((path.name, path.stat().st_mtime_ns))
+            except OSError:
+                parts.append((path.name, None))
+        for pointer in sorted((self._folder / "bundles").glob("*/CURRENT")):
+            try:
+                parts.append(
+                    (pointer.parent.name, pointer.stat().st_mtime_ns, pointer.read_bytes())
+                )
+            except OSError:
+                parts.append((pointer.parent.name, None))
+        return tuple(parts)
+
+    def _read(self, before: Held) -> Held:
+        try:
+            project = open_project(self._folder)
+        except ChurnmlError as error:
+            log.error("%s", error)
+            return Held(why_not=f"The project has no {CONFIG_NAME} that can be read.")
+        try:
+            plays = all_plays(project.play_texts())
+        except ChurnmlError as error:
+            log.error("%s", error)
+            plays = before.plays or all_plays({})
+        bundles = _champions(project, before.bundles)
+        store = _store(project, before)
+        why_not = None
+        if not bundles:
+            why_not = "No model is promoted yet. Run: churnml train, then churnml promote."
+        catalogued = {name: BY_NAME[name].categorical for name in (f.name for f in CATALOG)}
+        used = {
+            name: name in bundle.categories
+            for bundle in bundles.values()
+            for name in bundle.features
+        }
+        known = {**catalogued, **used}
+        return Held(
+            config=project.config,
+            bundles=bundles,
+            plays=plays,
+            store=store,
+            store_url=project.store_url,
+            numbers=frozenset(name for name, categorical in known.items() if not categorical),
+            categories=frozenset(name for name, categorical in known.items() if categorical),
+            why_not=why_not,
+        )
+
+
+def _champions(project: Project, before: Mapping[str, Bundle]) -> dict[str, Bundle]:
+    found: dict[str, Bundle] = {}
+    for target in project.config.targets:
+        serving = before.get(target)
+        try:
+            version = current_version(project.bundles, target)
+            if serving is not None and version == serving.model_version:
+                found[target] = serving
+                continue
+            bundle = current_champion(project.bundles, target)
+        except (ChurnmlError, OSError) as error:
+            log.error("%s", error)
+            bundle = serving
+        if bundle is not None:
+            found[target] = bundle
+    return found
+
+
+def _store(project: Project, before: Held) -> Store | None:
+    if before.store is not None and before.store_url == project.store_url:
+        return before.store
+    try:
+        store = open_store(project.store_url)
+    except ChurnmlError as error:
+        log.error("%s", error)
+        return None
+    if before.store is not None:
+        before.store.close()
+    return store

@@ -1,0 +1,206 @@
+"""What the resources answer, as plain values. Owns the answers' shape; knows no HTTP.
+
+Ids are answered from the book (what was told the CSM), feature rows are scored now. Both carry
+their papers: model version, window, as_of, data_through, whether they are stale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from churnml.actions.action import Action, render_action
+from churnml.actions.choose import choose_play
+from churnml.errors import NotFound
+from churnml.explain.reasons import Reason, reason_from_dict, reasons_for
+from churnml.scoring.bundle import Bundle
+from churnml.scoring.contributions import explain_matrix
+from churnml.scoring.predict import matrix_of_rows
+from churnml.serve.desk import Desk, Held
+from churnml.serve.schema import FeatureRow, FeatureValue
+from churnml.stages.explain import tell_score
+from churnml.store.rows import AccountBook, ScoreRow
+
+Answer = dict[str, Any]
+
+
+def account_answer(desk: Desk, held: Held, account_id: str, lang: str) -> Answer:
+    """All that the book says about one account. Raises: NotFound if it says nothing."""
+    book = held.need_store().account(account_id)
+    return {
+        "account_id": account_id,
+        "segment": book.account.segment,
+        "need": book.account.need,
+        "csm_id": book.account.csm_id,
+        "mrr": book.account.mrr,
+        "currency": book.account.currency,
+        "as_of": _moment(book.run.as_of),
+        "data_through": _moment(book.run.data_through),
+        "stale": desk.is_stale(held, book.run.data_through),
+        "scores": [_stored(desk, held, book, row, lang) for row in book.scores],
+    }
+
+
+def accounts_answer(
+    desk: Desk, held: Held, account_ids: Sequence[str], target: str | None, lang: str
+) -> Answer:
+    """The book's scores of these accounts, in their order; one that it lacks is `not_found`."""
+    found = held.need_store().accounts(account_ids)
+    told: dict[str, Answer] = {}
+    for account_id in account_ids:
+        if account_id in told:
+            continue
+        book = found.get(account_id)
+        if book is None:
+            told[account_id] = {"account_id": account_id, "status": "not_found", "scores": []}
+            continue
+        rows = [row for row in book.scores if target in (None, row.target)]
+        told[account_id] = {
+            "account_id": account_id,
+            "status": "ok",
+            "scores": [_stored(desk, held, book, row, lang) for row in rows],
+        }
+    return {"results": [told[account_id] for account_id in account_ids]}
+
+
+def rows_answer(held: Held, rows: Sequence[FeatureRow], target: str | None, lang: str) -> Answer:
+    """Scores and reasons of feature rows, in their order."""
+    scores: list[list[Answer]] = [[] for _ in rows]
+    for name, bundle in held.bundles.items():
+        if target in (None, name):
+            for place, answer in enumerate(_score_rows(held, bundle, rows, lang)):
+                scores[place].append(answer)
+    return {
+        "results": [
+            {"account_id": row.account_id, "status": "ok", "scores": own}
+            for row, own in zip(rows, scores, strict=True)
+        ]
+    }
+
+
+def _score_rows(held: Held, bundle: Bundle, rows: Sequence[FeatureRow], lang: str) -> list[Answer]:
+    config = held.need_config()
+    complete = [{name: row.features.get(name) for name in bundle.features} for row in rows]
+    explained = explain_matrix(bundle, matrix_of_rows(bundle, complete))
+    answers = []
+    for place, row in enumerate(rows):
+        # Missing is never green: a row without one feature of the model is not judged.
+        enough = any(value is not None for value in complete[place].values())
+        probability = float(explained.probability[place]) if enough else None
+        tier = config.tiers.of(probability) if probability is not None else "unknown"
+        status = "ok" if enough else "too_little_data"
+        reasons: list[Reason] = []
+        if enough:
+            reasons = reasons_for(
+                row.features, bundle.features, explained.contributions[place], bundle.target,
+                lang, config.currency, bundle.reference,
+            )  # fmt: skip
+        action = _choose(held, bundle.target, tier, status, reasons, row.features, lang)
+        answers.append(
+            {
+                "target": bundle.target,
+                "horizon_days": bundle.horizon_days,
+                "lead_days": bundle.lead_days,
+                "probability": probability,
+                "tier": tier,
+                "status": status,
+                "reasons": [reason.as_dict() for reason in reasons],
+                "action": action,
+                "model_version": bundle.model_version,
+                # The caller knows of when its rows are; we don't.
+                "as_of": None,
+                "data_through": None,
+                "stale": None,
+            }
+        )
+    return answers
+
+
+def _choose(
+    held: Held,
+    target: str,
+    tier: str,
+    status: str,
+    reasons: Sequence[Reason],
+    features: Mapping[str, FeatureValue],
+    lang: str,
+) -> Answer:
+    play = choose_play(target, tier, status, reasons, features, held.plays)
+    return _action(render_action(play, lang, reasons, features, held.need_config().currency))
+
+
+def models_answer(held: Held) -> Answer:
+    """What is serving: one entry a target, with its card."""
+    return {
+        "models": [
+            {
+                "target": bundle.target,
+                "model_version": bundle.model_version,
+                "horizon_days": bundle.horizon_days,
+                "lead_days": bundle.lead_days,
+                "grace_days": bundle.grace_days,
+                "catalog_fingerprint": bundle.catalog_fingerprint,
+                "data_through": bundle.data_through,
+                "promoted_at": bundle.papers.get("promoted_at"),
+                "trained_rows": bundle.trained_rows,
+                "trained_outcomes": bundle.trained_outcomes,
+                "metrics": bundle.metrics,
+                "features": [
+                    {"name": name, "values": list(bundle.categories[name])}
+                    if name in bundle.categories
+                    else {"name": name}
+                    for name in bundle.features
+                ],
+                "card": bundle.card,
+            }
+            for bundle in held.bundles.values()
+        ]
+    }
+
+
+def _stored(desk: Desk, held: Held, book: AccountBook, row: ScoreRow, lang: str) -> Answer:
+    reasons, action = _told(held, book, row, lang)
+    return {
+        "target": row.target,
+        "horizon_days": row.horizon_days,
+        "lead_days": row.lead_days,
+        "probability": row.probability,
+        "tier": row.tier,
+        "status": row.status,
+        "reasons": [reason.as_dict() for reason in reasons],
+        "action": action,
+        "model_version": row.model_version,
+        "as_of": _moment(row.as_of),
+        "data_through": _moment(row.data_through),
+        "stale": desk.is_stale(held, row.data_through),
+    }
+
+
+def _told(
+    held: Held, book: AccountBook, row: ScoreRow, lang: str
+) -> tuple[Sequence[Reason], Answer]:
+    bundle = held.bundles.get(row.target)
+    # "Typical here" is what the scoring model learned from; another model's would be a false peer.
+    fits = bundle is not None and bundle.model_version == row.model_version
+    reference = bundle.reference if bundle is not None and fits else {}
+    try:
+        told = tell_score(row, book.account, lang, held.plays, reference)
+    except NotFound:
+        # The company took the play away since: its name is still what the CSM was told.
+        reasons = [reason_from_dict(stored) for stored in row.reasons]
+        return reasons, {"play": row.play, "title": row.play, "text": None}
+    return told.reasons, _action(told.action)
+
+
+def _action(action: Action) -> Answer:
+    return {
+        "play": action.play,
+        "title": action.title,
+        "text": action.text,
+        "who": action.who,
+        "due_days": action.due_days,
+    }
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat() + "Z"

@@ -1,0 +1,71 @@
+"""The real projects of CHURNML_REAL_DATA: each walks the whole road once, by commands alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "pipelines" / "examples"
+RAN: dict[str, str] = {}
+
+
+class RealProject:
+    """A copy of an example project, and what its commands said."""
+
+    def __init__(self, name: str, folder: Path):
+        self.name, self.folder = name, folder
+        shutil.copytree(EXAMPLES / name, folder)
+
+    def run(self, *arguments: object, fails: bool = False) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "churnml", *map(str, arguments)],
+            cwd=self.folder, capture_output=True, text=True, timeout=1500, check=False,
+        )  # fmt: skip
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said, said
+        assert (done.returncode != 0) == fails, said
+        return done.stdout if not fails else said
+
+    def train(self, *arguments: str) -> dict[str, Any]:
+        return {r["target"]: r for r in json.loads(self.run("train", "--json", *arguments))}
+
+    def score_and_report(self) -> None:
+        """Scores with reasons and the report, from the champions if there are, else challengers."""
+        alias = "champion" if (self.folder / "bundles").is_dir() else "challenger"
+        self.run("score", "--alias", alias, "--out", "scores.parquet")
+        self.run("report", "--alias", alias)
+        assert (self.folder / "report.html").stat().st_size > 10_000
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    folder = os.environ.get("CHURNML_REAL_DATA")
+    assert folder, "CHURNML_REAL_DATA is not set: export it as the folder with the real data"
+    assert Path(folder).is_dir(), f"CHURNML_REAL_DATA: no folder {folder}"
+    return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def project(request: pytest.FixtureRequest, real_data: Path, tmp_path_factory: Any) -> Iterator[RealProject]:
+    name = request.module.NAME
+    began = time.monotonic()
+    yield RealProject(name, tmp_path_factory.mktemp(name) / name)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    RAN[name] = f"{time.monotonic() - began:.0f} s, largest process so far {peak:.1f} GB"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if RAN:
+        terminalreporter.write_line(f"real projects run: {len(RAN)}")
+        for name, told in RAN.items():
+            terminalreporter.write_line(f"  {name}: {told}")

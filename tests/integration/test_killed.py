@@ -1,0 +1,102 @@
+"""kill -9 in the middle of train, promote and score: the next run works, nothing that stood falls."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from churnml.scoring.champions import current_version
+from churnml.stages.project import open_project
+from churnml.store.store import open_store
+
+pytestmark = pytest.mark.integration
+
+# Each is a point deep inside the stage; the process is killed when it gets there.
+POINTS = {
+    "train": ("churnml.training.track", "log_training"),
+    "promote": ("churnml.scoring.champions", "_point"),
+    "score": ("churnml.store.store", "_score_values"),
+}
+DIE_AT = """
+import importlib, os, signal, sys
+module, name = sys.argv[1:3]
+victim = importlib.import_module(module)
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(victim, name, die)
+for loaded in list(sys.modules.values()):
+    if getattr(loaded, "__name__", "").startswith("churnml") and hasattr(loaded, name):
+        setattr(loaded, name, die)
+from churnml.cli.main import main
+if module == "churnml.training.track":
+    import churnml.stages.train
+    churnml.stages.train.log_training = die
+sys.argv = ["churnml", *sys.argv[3:]]
+main()
+"""
+
+
+def churnml(*arguments: object, cwd: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "churnml", *map(str, arguments)],
+        cwd=cwd, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def killed(stage: str, *arguments: str, cwd: Path) -> None:
+    module, name = POINTS[stage]
+    done = subprocess.run(
+        [sys.executable, "-c", DIE_AT, module, name, stage, *arguments],
+        cwd=cwd, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+
+
+def state(folder: Path) -> tuple[str | None, str, int]:
+    """Champion, latest run of the store, and how many scores its book holds."""
+    project = open_project(folder)
+    store = open_store(project.store_url)
+    try:
+        book = store.latest_book()
+        assert book is not None
+        return current_version(project.bundles, "churn"), book.run.run_id, len(book.scores)
+    finally:
+        store.close()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("killed")
+    churnml("simulate", "--out", "data", "--accounts", 260, "--weeks", 96, cwd=folder)
+    churnml("init", ".", "--data", "data", cwd=folder)
+    churnml("train", "--target", "churn", cwd=folder)
+    churnml("promote", "--target", "churn", "--force", "--why", "a champion to lose", cwd=folder)
+    churnml("score", cwd=folder)
+    return folder
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_kill_in_any_stage_leaves_champion_and_book_and_the_next_run_works(project: Path) -> None:
+    before = state(project)
+    killed("score", cwd=project)
+    assert state(project) == before
+    (project / "models" / "churn").mkdir(parents=True)
+    (project / "models" / "churn" / "params.toml").write_text("[fit]\nnum_leaves = 7\n")
+    killed("train", "--target", "churn", cwd=project)
+    assert state(project) == before
+    churnml("train", "--target", "churn", cwd=project)
+    killed("promote", "--force", "--why", "try", "--target", "churn", cwd=project)
+    assert state(project) == before
+    churnml("promote", "--target", "churn", "--force", "--why", "try again", cwd=project)
+    churnml("score", cwd=project)
+    after = state(project)
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+    assert after[2] == before[2]

@@ -1,0 +1,72 @@
+"""The engine against the oracle, on every feature of the catalogue."""
+
+from __future__ import annotations
+
+import math
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from churnml.config import CohortConfig, LedgerConfig, parse_config
+from churnml.features.catalog import CATALOG, available
+from churnml.features.engine import build_features, feature_frame
+from churnml.features.spec import Sql
+from churnml.snapshots.cohort import build_spine
+from churnml.sources.workspace import open_workspace
+
+sys.path.insert(0, str(Path(__file__).parent))
+import company
+import oracle
+
+DATES = {
+    "weekly, on Mondays": [datetime(2024, 5, 6), datetime(2024, 5, 13), datetime(2024, 9, 2)],
+    "a list, on odd days": [datetime(2024, 2, 1), datetime(2024, 6, 15), datetime(2024, 8, 31)],
+}
+CONFIG = parse_config('[source]\npath = "."\ndata_through = 2024-09-16')
+
+
+@pytest.mark.parametrize("calendar", DATES)
+@pytest.mark.parametrize(("seed", "many_users"), [(1, 0), (2, 150)])
+def test_every_feature_equals_its_definition(
+    tmp_path: Path, seed: int, many_users: int, calendar: str
+) -> None:
+    tables = company.tables(seed, many_users=many_users)
+    workspace = open_workspace(
+        CONFIG, company.write(tables, tmp_path), {}, datetime(2026, 1, 1), threads=1
+    )
+    build_spine(workspace.connection, DATES[calendar], LedgerConfig(), CohortConfig(min_age_days=0))
+    features = available(workspace.columns, workspace.meanings)
+    build_features(
+        workspace.connection, features, workspace.columns, workspace.meanings, "list"
+    )
+    frame = feature_frame(workspace.connection)
+    assert len(frame) > 10
+    wrong = []
+    for row in frame.to_dict("records"):
+        told = oracle.Oracle(tables, row["account_id"], row["as_of"])
+        for feature in features:
+            expected, got = told.function(feature.fn), row[feature.name]
+            if not _same(expected, got):
+                wrong.append((row["account_id"], row["as_of"], feature.name, expected, got))
+    assert not wrong, wrong[:10]
+
+
+def _same(expected: object, got: object) -> bool:
+    if expected is None or oracle.missing(expected):
+        return got is None or pd.isna(got)  # type: ignore[call-overload]
+    if isinstance(expected, str):
+        return expected == got
+    return math.isclose(float(expected), float(got), rel_tol=1e-9, abs_tol=1e-9)  # type: ignore[arg-type]
+
+
+def test_the_tiny_company_carries_the_whole_catalogue(tmp_path: Path) -> None:
+    folder = company.write(company.tables(1), tmp_path)
+    workspace = open_workspace(CONFIG, folder, {}, datetime(2026, 1, 1))
+    assert available(workspace.columns, workspace.meanings) == CATALOG
+
+
+def test_the_oracle_knows_every_expression_of_the_small_tables() -> None:
+    assert {f.fn.name for f in CATALOG if isinstance(f.fn, Sql)} == set(oracle.SMALL)

@@ -1,0 +1,111 @@
+"""Every language has every word, and no word promises more than the model knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+
+from churnml.actions.plays import Who, shipped_plays
+from churnml.config import LANGUAGES, TARGETS, TIERS
+from churnml.errors import ConfigError
+from churnml.explain.language import Language, language
+from churnml.explain.reading import is_change, sister_of
+from churnml.explain.text import placeholders
+from churnml.features.catalog import BY_NAME, CATALOG
+from churnml.features.spec import DRIVERS, Cadence, Change
+
+every_language = pytest.mark.parametrize("lang", LANGUAGES)
+every_feature = pytest.mark.parametrize("feature", CATALOG, ids=lambda feature: feature.name)
+
+
+def _texts(words: Language) -> Iterator[str]:
+    for group in (words.units, words.tiers, words.statuses, words.who):
+        yield from group.values()
+    for table in (words.targets, words.drivers, words.features):
+        for entry in table.values():
+            yield from entry.values()
+
+
+@every_language
+def test_every_driver_target_tier_and_doer_has_words(lang: str) -> None:
+    words = language(lang)
+    assert set(words.drivers) == set(DRIVERS)
+    assert all(set(driver) == {"name", "neutral", "no_data"} for driver in words.drivers.values())
+    assert set(words.targets) == set(TARGETS)
+    assert all(
+        set(target) == {"name", "outcome", "raises", "lowers"} for target in words.targets.values()
+    )
+    assert set(words.tiers) == {*TIERS, "unknown"}
+    assert set(words.statuses) == {"ok", "unpromoted", "too_little_data"}
+    assert set(words.who) == set(get_args(Who))
+
+
+@every_language
+def test_every_feature_of_the_catalogue_has_words_and_no_other(lang: str) -> None:
+    assert set(language(lang).features) == set(BY_NAME)
+
+
+@every_feature
+def test_a_feature_speaks_of_the_same_readings_in_every_language(feature) -> None:  # type: ignore[no-untyped-def]
+    readings = {lang: set(language(lang).features[feature.name]) for lang in LANGUAGES}
+    assert readings["zh"] == readings["en"]
+    assert readings["ja"] == readings["en"]
+
+
+@every_feature
+def test_a_feature_has_a_sentence_for_whatever_it_can_read_as(feature) -> None:  # type: ignore[no-untyped-def]
+    readings = set(language("en").features[feature.name])
+    assert {"fact", "missing"} <= readings
+    assert "text" in readings or {"up", "down"} <= readings
+    if any(feature.direction.values()):
+        assert {"up", "down"} <= readings  # what has a direction must not speak without one
+    if is_change(feature):
+        assert "flat" in readings
+    if isinstance(feature.fn, Change | Cadence):
+        assert "zero" in readings
+
+
+@every_feature
+def test_a_sentence_quotes_the_same_numbers_in_every_language(feature) -> None:  # type: ignore[no-untyped-def]
+    for reading, english in language("en").features[feature.name].items():
+        for lang in ("zh", "ja"):
+            other = language(lang).features[feature.name][reading]
+            assert set(placeholders(other)) == set(placeholders(english)), (lang, reading)
+
+
+@every_language
+@every_feature
+def test_a_sentence_needs_only_numbers_that_are_there(feature, lang: str) -> None:  # type: ignore[no-untyped-def]
+    sure = {"change"} if is_change(feature) else {"value"}
+    possible = {*sure, "typical", "date"}
+    if sister_of(feature.name) is not None:
+        possible |= {"now", "before"}
+    for reading, template in language(lang).features[feature.name].items():
+        for name, may_lack in placeholders(template).items():
+            assert name in possible, (reading, name)
+            assert may_lack or (name in sure and reading != "missing"), (reading, name)
+
+
+@every_language
+def test_nothing_claims_that_one_thing_causes_another(lang: str) -> None:
+    texts = [*_texts(language(lang))]
+    texts += [text for play in shipped_plays() for text in (play.words[lang].text,)]
+    claims = re.compile(r"\bcaus(e|es|ed|ing)\b|导致|造成|引起|引き起こ|の原因", re.IGNORECASE)
+    assert [text for text in texts if claims.search(text)] == []
+
+
+def test_numbers_are_written_by_locale_and_never_as_raw_floats() -> None:
+    # A number in a template that is not a placeholder must be part of a window or a scale.
+    known = {"7", "28", "90", "180", "6", "5", "10", "1", "4", "3", "8"}
+    for lang in LANGUAGES:
+        for text in _texts(language(lang)):
+            bare = re.sub(r"\{[^}]*\}", "", text)
+            assert set(re.findall(r"\d+", bare)) <= known, text
+
+
+def test_an_unknown_language_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(ConfigError, match="en, zh, ja"):
+        language("fr")

@@ -1,0 +1,167 @@
+"""The report's sums: every number from the rows that were handed in, to the cent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime
+
+import numpy as np
+import pytest
+
+from churnml.errors import ChurnmlError
+from churnml.report.build import build_report, independent_range, share_interval
+from churnml.report.model import CalibrationBin, Evaluation, LedgerMonth, ReportData
+from churnml.report.render import render_json
+from churnml.store.rows import ScoreRow
+
+ReportOf = Callable[..., ReportData]
+ScoreOf = Callable[..., ScoreRow]
+
+
+def test_mrr_at_risk_is_the_sum_of_probability_times_mrr(report_of: ReportOf) -> None:
+    data = report_of()
+    outlook = data.outlook("churn")
+    assert outlook is not None
+    assert outlook.expected_mrr == pytest.approx(0.6 * 100_000 + 0.05 * 25_050)
+    assert outlook.expected_accounts == pytest.approx(0.65)
+    assert (outlook.accounts, outlook.mrr) == (2, 125_050)
+    assert (outlook.window_from, outlook.window_until) == (date(2024, 3, 18), date(2024, 6, 16))
+
+
+def test_an_account_that_was_not_judged_is_shown_as_such_and_never_as_safe(
+    report_of: ReportOf,
+) -> None:
+    data = report_of()
+    assert (data.accounts, data.mrr) == (3, 133_075)
+    assert (data.unscored_accounts, data.unscored_mrr) == (1, 8_025)
+    assert [(tier.tier, tier.accounts, tier.mrr) for tier in data.tiers] == [
+        ("critical", 1, 100_000),
+        ("high", 0, 0),
+        ("medium", 0, 0),
+        ("low", 1, 25_050),
+        ("unknown", 1, 8_025),
+    ]
+    assert sum(tier.mrr for tier in data.tiers) == data.mrr
+
+
+def test_the_range_of_one_account_is_nothing_or_all_of_it() -> None:
+    low, high = independent_range(np.array([0.5]), np.array([100.0]), 0.9)
+    assert (low, high) == (0.0, 100.0)
+
+
+def test_the_range_of_many_accounts_is_about_the_normal_one() -> None:
+    probability, mrr = np.full(2_000, 0.2), np.full(2_000, 100.0)
+    low, high = independent_range(probability, mrr, 0.9)
+    half = 1.645 * 100 * np.sqrt(2_000 * 0.2 * 0.8)
+    assert low == pytest.approx(40_000 - half, rel=0.03)
+    assert high == pytest.approx(40_000 + half, rel=0.03)
+
+
+def test_the_range_is_the_same_every_time() -> None:
+    probability, mrr = np.linspace(0.01, 0.9, 300), np.linspace(10, 900, 300)
+    once, again = (independent_range(probability, mrr, 0.9) for _ in range(2))
+    assert once == again
+
+
+def test_the_accounts_to_look_at_first_are_those_with_most_mrr_at_risk(
+    report_of: ReportOf, score_of: ScoreOf
+) -> None:
+    rows = [score_of(f"a{number:02d}", 0.01 * number, 100.0) for number in range(1, 31)]
+    rows.append(score_of("small_but_certain", 0.99, 1.0))
+    data = report_of(rows)
+    assert [line.account_id for line in data.first] == [f"a{n}" for n in range(30, 20, -1)]
+    assert data.first[0].reason == "because usage_trend"
+    assert data.first[0].csm_id == "mia"
+
+
+def test_drivers_share_out_all_mrr_at_risk_and_nothing_twice(
+    report_of: ReportOf, score_of: ScoreOf
+) -> None:
+    rows = [
+        score_of("a", 0.5, 100.0, "key_users", tier="critical"),
+        score_of("b", 0.1, 100.0, "key_users", tier="medium"),
+        score_of("c", 0.3, 100.0, "support"),
+        score_of("d", 0.9, 500.0, None, tier="critical"),
+    ]
+    data = report_of(rows)
+    outlook = data.outlook("churn")
+    assert outlook is not None
+    assert [item.driver for item in data.drivers] == ["key_users", "support", ""]
+    assert sum(item.mrr_at_risk for item in data.drivers) == pytest.approx(outlook.expected_mrr)
+    assert data.drivers[0].mrr_at_risk == pytest.approx(6_000)
+    assert data.drivers[0].high_mrr_at_risk == pytest.approx(5_000)
+    assert sum(item.accounts for item in data.drivers) == 4
+
+
+def test_a_month_that_does_not_tie_by_one_cent_is_refused(
+    report_of: ReportOf, ledger: list[LedgerMonth]
+) -> None:
+    ledger[1] = replace(ledger[1], end=ledger[1].end + 1)
+    with pytest.raises(ChurnmlError, match=r"ledger of 2024-02: start and moves make 1150\.50"):
+        report_of(ledger=ledger)
+
+
+def test_a_month_that_does_not_begin_where_the_last_one_ended_is_refused(
+    report_of: ReportOf, ledger: list[LedgerMonth]
+) -> None:
+    with pytest.raises(ChurnmlError, match=r"the month before ended at 1100\.50"):
+        report_of(ledger=[ledger[0], replace(ledger[2], start=1, end=1)])
+
+
+def test_grr_and_nrr_are_the_mean_share_kept_over_full_months(report_of: ReportOf) -> None:
+    kept = report_of().kept
+    assert kept is not None
+    assert kept.months == 2
+    assert kept.grr == pytest.approx((0.9005 * 1.0) ** 0.5)
+    assert kept.nrr == pytest.approx((0.9005 * (1 + 1_000 / 110_050)) ** 0.5)
+
+
+def test_without_churn_scores_the_report_speaks_of_the_next_target(
+    report_of: ReportOf, score_of: ScoreOf
+) -> None:
+    data = report_of([score_of("a", 0.2, target="expansion")])
+    assert data.lead == "expansion"
+    assert data.unscored_accounts == 0
+
+
+def test_before_the_first_scoring_there_is_no_number_about_the_future() -> None:
+    data = build_report(
+        company="acme",
+        currency="USD",
+        language="en",
+        created_at=datetime(2024, 3, 4),
+        book=None,
+        accounts=(),
+        ledger=(),
+        evaluations=(),
+        coverage=(),
+        versions={},
+    )
+    assert data.lead is None
+    assert data.as_of is None
+    assert data.outlooks == ()
+
+
+def test_a_calibration_bin_gets_an_interval_that_counts_each_account_once(
+    report_of: ReportOf, evaluation: Evaluation
+) -> None:
+    wide = report_of(evaluations=[evaluation]).evaluations[0].calibration[1]
+    narrow = replace(evaluation, accounts=evaluation.rows)
+    tight = report_of(evaluations=[narrow]).evaluations[0].calibration[1]
+    assert wide.low is not None
+    assert tight.low is not None
+    assert wide.low < tight.low < 0.31
+    assert (wide.low, wide.high) == pytest.approx(share_interval(0.31, 125))
+
+
+def test_an_interval_that_was_handed_in_is_kept(
+    report_of: ReportOf, evaluation: Evaluation
+) -> None:
+    own = replace(evaluation, calibration=(CalibrationBin(10, 0.1, 0.2, 0.15, 0.25),))
+    assert report_of(evaluations=[own]).evaluations[0].calibration == own.calibration
+
+
+def test_the_data_can_be_written_as_json(report_of: ReportOf) -> None:
+    text = render_json(report_of())
+    assert b'"expected_mrr": 61252.5' in text
