@@ -14,6 +14,9 @@ PACKAGE := pyproject.toml src/churnml/__init__.py requirements-uv.lock .ci/setup
 COMPILE := $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(LOCK_ARGS)
 
+# Where this is set (many containers), every command would compile pandas and its like anew: minutes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-integration lint format setup lock clean clean-all
 .DELETE_ON_ERROR:
@@ -24,6 +27,7 @@ help: ## List these commands
 
 demo: $(RUN) ## Simulate a company, train, score, serve and explain one account (under 5 minutes)
 	$(BIN)/churnml demo
+	@echo "The commands churnml and mlflow are in $(BIN): say '. $(BIN)/activate' once."
 
 test: $(DEV) ## Run the tests that need nothing but this checkout
 	$(BIN)/python -m pytest -m "not integration and not acceptance" $(PYTEST_ARGS)

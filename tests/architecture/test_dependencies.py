@@ -87,7 +87,7 @@ def imported() -> dict[str, str]:
                 names = [node.module]
             for top in (name.partition(".")[0] for name in names):
                 if top != "churnml" and top not in sys.stdlib_module_names:
-                    found[DISTRIBUTION.get(top, top)] = path.name
+                    found[canonicalize_name(DISTRIBUTION.get(top, top))] = path.name
     return found
 
 

@@ -57,7 +57,7 @@ class Condition(_Frozen):
     def holds(self, features: Mapping[str, Any]) -> bool:
         """Whether the account's value fulfils it."""
         value = features.get(self.feature)
-        if is_missing(value):
+        if value is None or is_missing(value):
             return self.or_missing
         if self.one_of:
             return value in self.one_of

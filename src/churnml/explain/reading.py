@@ -96,17 +96,32 @@ def sister_of(name: str) -> str | None:
     return None
 
 
-def typical(reference: Mapping[str, Any] | None) -> float | None:
-    """The median of a feature's reference statistics, if there is one."""
-    median = (reference or {}).get("median")
-    return None if is_missing(median) else float(median)  # type: ignore[arg-type]
+@dataclass(frozen=True)
+class Peers:
+    """The accounts that the model learned from: the median, and between what a value is typical."""
+
+    median: float
+    low: float
+    high: float
 
 
-def read(feature: Feature, row: Row, reference: Mapping[str, Any] | None) -> Reading:
-    """How a feature's value in `row` reads.
+def peers_of(feature: Feature, reference: Mapping[str, Any] | None) -> Peers | None:
+    """What is typical of a feature, from its reference statistics; None if they have no median.
 
-    reference: the feature's statistics in the bundle ("median", "deciles"), or None.
+    reference: "median" and "deciles" (nine of them) as in the bundle.
     """
+    median = (reference or {}).get("median")
+    if reference is None or median is None or is_missing(median):
+        return None
+    deciles: Sequence[Any] = reference.get("deciles") or []
+    if len(deciles) == 9 and not any(is_missing(decile) for decile in deciles):
+        return Peers(float(median), float(deciles[3]), float(deciles[5]))  # the middle fifth
+    margin = max(NEAR_TYPICAL * abs(median), _steady(feature) if is_change(feature) else 0.0)
+    return Peers(float(median), median - margin, median + margin)
+
+
+def read(feature: Feature, row: Row, peers: Peers | None) -> Reading:
+    """How a feature's value in `row` reads; `peers` where there is something to compare with."""
     value = row.get(feature.name)
     if is_missing(value):
         return _read_missing(feature, row)
@@ -114,7 +129,7 @@ def read(feature: Feature, row: Row, reference: Mapping[str, Any] | None) -> Rea
         return Reading("text")
     value = float(value)  # type: ignore[arg-type]
     if is_change(feature):
-        return _read_change(feature, value, reference)
+        return _read_change(feature, value, peers)
     if feature.name in NEWS:
         return Reading("up", +1) if value > 0 else Reading("down", -1)
     if feature.name in HAPPENED:
@@ -123,8 +138,8 @@ def read(feature: Feature, row: Row, reference: Mapping[str, Any] | None) -> Rea
         return Reading("down" if value > 0 else "zero", -1)
     if value <= 0:
         return Reading("zero" if value == 0 else "negative", -1)
-    sense = _against(value, reference)
-    if isinstance(feature.fn, Recency) and sense > 0 and value - (typical(reference) or 0) < 1:
+    sense = _against(value, peers)
+    if isinstance(feature.fn, Recency) and peers and sense > 0 and value - peers.median < 1:
         sense = 0  # less than a day more is no silence
     return Reading(_KEYS[sense], sense)
 
@@ -139,31 +154,22 @@ def _read_missing(feature: Feature, row: Row) -> Reading:
     return Reading("missing")
 
 
-def _read_change(feature: Feature, value: float, reference: Mapping[str, Any] | None) -> Reading:
+def _read_change(feature: Feature, value: float, peers: Peers | None) -> Reading:
     moved = change_of(feature, value)
-    steady = STEADY_SLOPE if isinstance(feature.fn, Slope) else STEADY_SHARE
-    peers = _against(value, reference, steady)
+    against = _against(value, peers)
     if moved <= -1 and not isinstance(feature.fn, Slope):
-        return Reading("zero", -1, peers)
-    sense = 0 if abs(moved) < steady else 1 if moved > 0 else -1
-    return Reading(_KEYS[sense], sense, peers)
+        return Reading("zero", -1, against)
+    sense = 0 if abs(moved) < _steady(feature) else 1 if moved > 0 else -1
+    return Reading(_KEYS[sense], sense, against)
 
 
-def _against(value: float, reference: Mapping[str, Any] | None, least: float = 0.0) -> int:
-    """+1 above the typical accounts, -1 below them, 0 among them (or nothing to compare with).
+def _steady(feature: Feature) -> float:
+    return STEADY_SLOPE if isinstance(feature.fn, Slope) else STEADY_SHARE
 
-    least: without deciles, how far from the median is typical at least.
-    """
-    median = typical(reference)
-    if median is None:
-        return 0
-    deciles: Sequence[Any] = (reference or {}).get("deciles") or []
-    if len(deciles) == 9 and not any(is_missing(decile) for decile in deciles):
-        low, high = float(deciles[3]), float(deciles[5])  # the middle fifth is typical
-    else:
-        margin = max(NEAR_TYPICAL * abs(median), least)
-        low, high = median - margin, median + margin
-    return (value > high) - (value < low)
+
+def _against(value: float, peers: Peers | None) -> int:
+    """+1 above the typical accounts, -1 below them, 0 among them (or nothing to compare with)."""
+    return 0 if peers is None else (value > peers.high) - (value < peers.low)
 
 
 def direction_of(feature: Feature, target: str) -> int:

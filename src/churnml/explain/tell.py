@@ -7,6 +7,7 @@ neutral text states the number and leaves the judgement out."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,20 +16,35 @@ from churnml.explain.drivers import declared
 from churnml.explain.language import language
 from churnml.explain.reading import (
     HAPPENED,
+    Peers,
     Row,
     agrees,
     change_of,
     is_change,
     is_missing,
+    peers_of,
     read,
     sister_of,
-    typical,
 )
-from churnml.explain.text import Shown, change, day, kind_of, number, write
+from churnml.explain.text import Kind, Shown, change, day, kind_of, number, placeholders, write
 from churnml.features.spec import Feature
 
 DATED = frozenset({"days_to_renewal"})  # as_of + value is the day itself, not a day around it
 OWN_CLOCK = DATED | HAPPENED  # other accounts' dates say nothing about this one's
+
+
+@dataclass(frozen=True)
+class _Voice:
+    """What telling one feature needs, worked out once for all rows."""
+
+    feature: Feature
+    kind: Kind
+    is_change: bool
+    sister: str | None
+    sister_kind: Kind
+    words: Mapping[str, str]
+    peers: Peers | None
+    typical: Shown | None
 
 
 class Teller:
@@ -44,6 +60,7 @@ class Teller:
         self.currency = currency
         self._words = language(lang)
         self._reference = reference
+        self._voices: dict[str, _Voice] = {}
         if target not in self._words.targets:
             raise NotFound(
                 f"target: found {target!r}. Expected one of {', '.join(self._words.targets)}. "
@@ -52,28 +69,28 @@ class Teller:
 
     def sentence(self, name: str, sign: int, row: Row, as_of: datetime | None = None) -> str | None:
         """What the feature says for a contribution of this sign; None if it would say otherwise."""
-        feature = declared(name)
-        reading = read(feature, row, self._reference.get(name))
-        if not agrees(feature, reading, self.target, sign):
+        voice = self._voice(name)
+        reading = read(voice.feature, row, voice.peers)
+        if not agrees(voice.feature, reading, self.target, sign):
             return None
-        words = self._words.features[name]
-        template = words.get(reading.key)
+        template = voice.words.get(reading.key)
         if template is None and reading.key == "zero":
-            template = words.get("down")
-        template = template or words.get("text")
+            template = voice.words.get("down")
+        template = template or voice.words.get("text")
         if template is None:
             return None
-        return write(template, self._numbers(feature, row, as_of), self.lang)
+        return write(template, self._numbers(voice, template, row, as_of), self.lang)
 
     def neutral(self, name: str, row: Row, as_of: datetime | None = None) -> str:
         """The feature's number under its driver's name, without a judgement; or "no data"."""
-        feature = declared(name)
-        words = self._words.drivers[feature.driver]
+        voice = self._voice(name)
+        driver = self._words.drivers[voice.feature.driver]
         if is_missing(row.get(name)):
-            return words["no_data"]
-        numbers = self._numbers(feature, row, as_of)
-        fact = write(self._words.features[name]["fact"], numbers, self.lang)
-        return write(words["neutral"], {**numbers, "fact": Shown(fact)}, self.lang)
+            return driver["no_data"]
+        template = voice.words["fact"]
+        fact = write(template, self._numbers(voice, template, row, as_of), self.lang)
+        numbers = self._numbers(voice, driver["neutral"], row, as_of)
+        return write(driver["neutral"], {**numbers, "fact": Shown(fact)}, self.lang)
 
     def tell(self, name: str, sign: int, row: Row, as_of: datetime | None = None) -> str:
         """The sentence where it agrees with the sign of the contribution, else the neutral text.
@@ -83,45 +100,67 @@ class Teller:
         """
         return self.sentence(name, sign, row, as_of) or self.neutral(name, row, as_of)
 
-    def _numbers(self, feature: Feature, row: Row, as_of: datetime | None) -> dict[str, Shown]:
-        value = row.get(feature.name)
-        shown: dict[str, Shown] = {}
+    def _voice(self, name: str) -> _Voice:
+        voice = self._voices.get(name)
+        if voice is None:
+            voice = self._voices[name] = self._find_voice(name)
+        return voice
+
+    def _find_voice(self, name: str) -> _Voice:
+        feature = declared(name)
+        kind = kind_of(feature)
+        sister = sister_of(name)
+        peers = peers_of(feature, self._reference.get(name))
+        typical = None
+        if peers is not None and name not in OWN_CLOCK:
+            typical = self._shown(feature, kind, peers.median)
+        return _Voice(
+            feature=feature,
+            kind=kind,
+            is_change=is_change(feature),
+            sister=sister,
+            sister_kind=kind_of(declared(sister)) if sister else "count",
+            words=self._words.features[name],
+            peers=peers,
+            typical=typical,
+        )
+
+    def _numbers(
+        self, voice: _Voice, template: str, row: Row, as_of: datetime | None
+    ) -> dict[str, Shown]:
+        """The numbers that a template asks for and the row has."""
+        value = row.get(voice.feature.name)
         if isinstance(value, str):
             return {"value": Shown(value)}
-        if is_change(feature):
-            self._add_change(feature, row, shown)
-            mine = shown.get("change")
-        elif is_missing(value):
+        asked = placeholders(template)
+        shown: dict[str, Shown] = {}
+        if "now" in asked or "before" in asked:
+            self._add_past(voice, row, shown)
+        if value is None or is_missing(value):
             return shown
-        else:
-            mine = shown["value"] = self._number(feature, abs(float(value)))  # type: ignore[arg-type]
-        median = typical(self._reference.get(feature.name))
-        if median is not None and mine is not None and feature.name not in OWN_CLOCK:
-            peers = (
-                change(change_of(feature, median), self.lang)
-                if is_change(feature)
-                else self._number(feature, median)
-            )
-            if peers.text != mine.text:  # "5 (typical here: 5)" says nothing
-                shown["typical"] = peers
-        if as_of is not None and feature.name in DATED:
-            shown["date"] = day((as_of + timedelta(days=float(value))).date(), self.lang)  # type: ignore[arg-type]
+        mine = self._shown(voice.feature, voice.kind, float(value))
+        shown["change" if voice.is_change else "value"] = mine
+        if voice.typical is not None and voice.typical.text != mine.text:
+            shown["typical"] = voice.typical  # "5 (typical here: 5)" says nothing
+        if "date" in asked and as_of is not None and voice.feature.name in DATED:
+            shown["date"] = day((as_of + timedelta(days=float(value))).date(), self.lang)
         return shown
 
-    def _add_change(self, feature: Feature, row: Row, shown: dict[str, Shown]) -> None:
-        sister = sister_of(feature.name)
-        now = row.get(sister) if sister else None
-        if sister and not is_missing(now):
-            shown["now"] = self._number(declared(sister), float(now))  # type: ignore[arg-type]
-        value = row.get(feature.name)
-        if is_missing(value):
+    def _add_past(self, voice: _Voice, row: Row, shown: dict[str, Shown]) -> None:
+        now = row.get(voice.sister) if voice.sister else None
+        if now is None or is_missing(now):
             return
-        moved = change_of(feature, float(value))  # type: ignore[arg-type]
-        shown["change"] = change(moved, self.lang)
-        if sister and "now" in shown and moved > -1:
-            before = self._number(declared(sister), float(now) / (1 + moved))  # type: ignore[arg-type]
+        shown["now"] = number(float(now), voice.sister_kind, self.lang, self.currency)
+        value = row.get(voice.feature.name)
+        if value is None or is_missing(value):
+            return
+        moved = change_of(voice.feature, float(value))
+        if moved > -1:
+            before = number(float(now) / (1 + moved), voice.sister_kind, self.lang, self.currency)
             if before.text != shown["now"].text:
                 shown["before"] = before
 
-    def _number(self, feature: Feature, value: float) -> Shown:
-        return number(value, kind_of(feature), self.lang, self.currency)
+    def _shown(self, feature: Feature, kind: Kind, value: float) -> Shown:
+        if is_change(feature):
+            return change(change_of(feature, value), self.lang)
+        return number(abs(value), kind, self.lang, self.currency)

@@ -13,7 +13,6 @@ from datetime import date
 from functools import lru_cache
 from typing import Literal
 
-from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal, format_percent
 
@@ -54,39 +53,36 @@ class Shown:
     number: float = 0.0
 
 
-# Numbers
+# Numbers: rounded first, so that the few roundings of many values are formatted once
 
 
-@lru_cache(maxsize=65536)
 def number(value: float, kind: Kind, lang: str, currency: str = "USD") -> Shown:
     """A number in the locale's format: counts whole, rates and means with at most one decimal.
 
     percent: a share (0.5 is 50 %). money: units of `currency`. duration: seconds. age: days.
     """
-    locale = language(lang).locale
     if kind == "percent":
-        return Shown(_percent(value, locale), value)
+        return _percent(_round_share(value), lang)
     if kind == "money":
-        return Shown(_money(value, currency, locale), value)
+        return _money(float(round(value)) if abs(value) >= 100 else round(value, 2), currency, lang)
     if kind == "duration":
-        hours, minutes = value / 3600, round(value / 60)
-        return _unit(hours, "hours", lang) if minutes >= 90 else _unit(minutes, "minutes", lang)
+        minutes = round(value / 60)
+        if minutes < 90:
+            return _unit(float(minutes), "minutes", lang)
+        return _unit(_round_rate(value / 3600), "hours", lang)
     if kind == "age":
-        if value < 60:
-            return _unit(round(value), "days", lang)
         months = round(value / 30.4375)
-        return _unit(months, "months", lang) if months < 24 else _unit(months / 12, "years", lang)
-    return _decimal(value, kind, locale)
+        if value < 60:
+            return _unit(float(round(value)), "days", lang)
+        if months < 24:
+            return _unit(float(months), "months", lang)
+        return _unit(_round_rate(months / 12), "years", lang)
+    return _decimal(float(round(value)) if kind == "count" else _round_rate(value), lang)
 
 
-@lru_cache(maxsize=65536)
 def change(share: float, lang: str) -> Shown:
     """A relative change with its sign: -0.5 is −50 %."""
-    locale = language(lang).locale
-    text = _percent(abs(share), locale)
-    if text == _percent(0.0, locale):
-        return Shown(text, 0.0)
-    return Shown(("+" if share > 0 else "−") + text, share)
+    return _signed(_round_share(share), lang)
 
 
 @lru_cache(maxsize=4096)
@@ -95,26 +91,43 @@ def day(moment: date, lang: str) -> Shown:
     return Shown(format_date(moment, "medium", locale=language(lang).locale))
 
 
-def _decimal(value: float, kind: Kind, locale: Locale) -> Shown:
+def _round_rate(value: float) -> float:
     # Above ten a decimal says nothing to a person: "12 events a week", not "12.3".
-    digits = 0 if kind == "count" or abs(value) >= 10 else 1
-    rounded = round(value, digits)
-    return Shown(format_decimal(rounded, "#,##0.#", locale=locale), rounded)
+    return float(round(value)) if abs(value) >= 10 else round(value, 1)
 
 
-def _percent(share: float, locale: Locale) -> str:
-    return format_percent(share, "#,##0.#%" if 0 < abs(share) < 0.0995 else "#,##0%", locale=locale)
+def _round_share(share: float) -> float:
+    return round(share, 2) if abs(share) >= 0.0995 else round(share, 3)
 
 
-def _money(value: float, currency: str, locale: Locale) -> str:
-    if abs(value) >= 100 or value == round(value):
-        return format_currency(value, currency, "¤#,##0", locale=locale, currency_digits=False)
-    return format_currency(value, currency, locale=locale)
+@lru_cache(maxsize=65536)
+def _decimal(value: float, lang: str) -> Shown:
+    return Shown(format_decimal(value, "#,##0.#", locale=language(lang).locale), value)
 
 
+@lru_cache(maxsize=65536)
+def _percent(share: float, lang: str) -> Shown:
+    return Shown(format_percent(share, "#,##0.#%", locale=language(lang).locale), share)
+
+
+@lru_cache(maxsize=65536)
+def _signed(share: float, lang: str) -> Shown:
+    sign = "+" if share > 0 else "−" if share < 0 else ""
+    return Shown(sign + _percent(abs(share), lang).text, share)
+
+
+@lru_cache(maxsize=65536)
+def _money(value: float, currency: str, lang: str) -> Shown:
+    locale = language(lang).locale
+    if value != round(value):
+        return Shown(format_currency(value, currency, locale=locale), value)
+    text = format_currency(value, currency, "¤#,##0", locale=locale, currency_digits=False)
+    return Shown(text, value)
+
+
+@lru_cache(maxsize=65536)
 def _unit(value: float, unit: str, lang: str) -> Shown:
-    words = language(lang)
-    return Shown(write(words.units[unit], {"n": _decimal(value, "rate", words.locale)}, lang))
+    return Shown(write(language(lang).units[unit], {"n": _decimal(value, lang)}, lang))
 
 
 # Templates
@@ -153,7 +166,8 @@ def _parts(template: str) -> tuple[_Part, ...]:
     return tuple(parts)
 
 
-def placeholders(template: str) -> dict[str, bool]:
+@lru_cache(maxsize=4096)
+def placeholders(template: str) -> Mapping[str, bool]:
     """The placeholders of a template, and for each whether the sentence can do without it.
 
     Raises: ConfigError if its brackets do not match.
@@ -173,21 +187,30 @@ def write(template: str, values: Mapping[str, Shown], lang: str) -> str:
     """
     out: list[str] = []
     for optional, tokens in _parts(template):
-        if any(isinstance(token, _Slot) and token.name not in values for token in tokens):
-            if optional:
-                continue
-            raise ConfigError(
-                f"words: {template!r} names a number that is not there. Expected it among "
-                f"{', '.join(sorted(values)) or 'none'}, or in square brackets. Correct the words."
-            )
+        said: list[str] = []
         for token in tokens:
-            out.append(_fill(token, values, lang) if isinstance(token, _Slot) else token)
+            if isinstance(token, str):
+                said.append(token)
+            elif token.name in values:
+                said.append(_fill(token, values[token.name], lang))
+            elif optional:
+                said = []
+                break
+            else:
+                raise ConfigError(
+                    f"words: {template!r} names a number that is not there ({token.name}). "
+                    "Expected it in square brackets, with the words around it. Correct the words."
+                )
+        out += said
     return "".join(out)
 
 
-def _fill(slot: _Slot, values: Mapping[str, Shown], lang: str) -> str:
-    shown = values[slot.name]
+def _fill(slot: _Slot, shown: Shown, lang: str) -> str:
     if not slot.forms:
         return shown.text
-    one = language(lang).locale.plural_form(abs(shown.number)) == "one"
-    return f"{shown.text} {slot.forms[0] if one else slot.forms[1]}"
+    return f"{shown.text} {slot.forms[0] if _is_one(abs(shown.number), lang) else slot.forms[1]}"
+
+
+@lru_cache(maxsize=4096)
+def _is_one(value: float, lang: str) -> bool:
+    return bool(language(lang).locale.plural_form(value) == "one")

@@ -39,14 +39,15 @@ def step(state: State, traits: Traits, today: int, week: int, rng: np.random.Gen
     """
     day = today + rng.integers(0, 7, len(state))
     paying = state.status == PAYING
-    renews = paying & (state.end_day == NEVER) & (renew_day(state, traits) < today + 7)
-    day = np.where(renews, renew_day(state, traits), day)
+    until = renew_day(state, traits) - today
+    renews = paying & (state.end_day == NEVER) & (until < 7)
+    day = np.where(renews, today + until, day)
 
-    _plant(state, traits, paying, renews, today, week, rng)
+    _plant(state, traits, paying, renews, until, week, rng)
     _replace_champions(state, week, rng)
     causes = planted(state.onset, state.strength, week)
     _live(state, traits, causes, paying, rng)
-    terms.leave(state, traits, causes, paying, today, day, rng)
+    terms.leave(state, traits, causes, paying, today, until, day, rng)
     renews &= state.end_day == NEVER
     terms.renew(state, traits, renews, causes.pressing(PRICE), rng)
     terms.move(state, traits, paying & (state.end_day == NEVER), renews, rng)
@@ -62,13 +63,12 @@ def _plant(
     traits: Traits,
     paying: Flags,
     renews: Flags,
-    today: int,
+    until: Ints,
     week: int,
     rng: np.random.Generator,
 ) -> None:
     worth = (state.discount >= MIN_DISCOUNT) & ~traits.steady
-    ahead = renew_day(state, traits) - today
-    offered = (state.term == 12) & (ahead >= OFFER_DAYS[0]) & (ahead < OFFER_DAYS[1])
+    offered = (state.term == 12) & (until >= OFFER_DAYS[0]) & (until < OFFER_DAYS[1])
     dearer = worth * np.where(
         state.term == 12, DEARER_OFFER * offered, DISCOUNT_ENDS * np.sqrt(state.term) * renews
     )
@@ -122,4 +122,4 @@ def _return(state: State, traits: Traits, today: int, day: Ints, rng: np.random.
     state.onset[:, rows] = NOT_PLANTED
     state.activity[rows] = traits.activity[rows]
     state.satisfaction[rows] = traits.mood[rows]
-    terms.begin_again(state, traits, rows, day[rows])
+    terms.begin_again(state, rows, day[rows])

@@ -94,8 +94,8 @@ class Planted:
 
     def per_account(self, weight: Floats) -> Floats:
         """Sum of `weight` (per entry) by account: (accounts,)."""
-        total: Floats = np.bincount(self.account, weight, minlength=self.accounts)
-        return total.astype(np.float64, copy=False)  # of no entries, numpy counts in integers
+        total = np.bincount(self.account, weight, minlength=self.accounts)
+        return total.astype(np.float64, copy=False)
 
     def shown(self, cause: int) -> Floats:
         """How far one cause shows: (accounts,)."""

@@ -217,7 +217,7 @@ def _sessions(
         name = 1 + len(STAGES) * module[which] + stage
         step = 1 + len(STAGES) * position[which] + stage
         batches.append(batch(of[which], step, name, module[which], stage))
-    extras = ((HELP, help_wanted[week, account]), (EXPORT, 0.09 * deep), (INVITE, 0.004))
+    extras = ((HELP, help_wanted[week, account]), (EXPORT, 0.09 * deep), (INVITE, 0.004 + 0 * deep))
     for nth, (event, chance) in enumerate(extras):
         which = np.flatnonzero(rng.random(count) < chance)
         step = 1 + len(STAGES) * things[which] + nth

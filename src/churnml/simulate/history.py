@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from churnml.simulate.behaviour import step
 from churnml.simulate.population import draw_population
-from churnml.simulate.settings import BURN_WEEKS, Flags, Ints, SimulationSettings
-from churnml.simulate.state import NEVER, PAYING, State, Traits
+from churnml.simulate.settings import BURN_WEEKS, Ints, SimulationSettings
+from churnml.simulate.state import PAYING, State, Traits
 
 
 @dataclass
@@ -41,14 +41,6 @@ class History:
         """
         states = [self.before, *self.after] if first else self.after
         return np.stack([getattr(state, name) for state in states])
-
-    def ends_shown(self) -> tuple[Ints, Ints, Flags]:
-        """Per week and account: the end that is decided, when it is known, and if it ever is.
-
-        An end that nobody knows when the record ends is in no table.
-        """
-        end, known = self.of("end_day"), self.of("end_known")
-        return end, known, (end < NEVER) & (known < self.settings.end_day)
 
 
 def live(settings: SimulationSettings, rng: np.random.Generator) -> History:

@@ -33,7 +33,7 @@ class SimulationSettings:
     weeks: int = 104
     seed: int = 7
     ends: date = date(2025, 12, 29)
-    rollouts: int = 96
+    rollouts: int = 64
 
     def __post_init__(self) -> None:
         for name, low in (("accounts", 1), ("weeks", 1), ("seed", 0), ("rollouts", 0)):

@@ -92,7 +92,7 @@ def _core_rows(history: History, rng: np.random.Generator) -> _Rows:
     terms = {name: history.of(name, first=True) for name in TERMS_OF_CORE}
     moves = {name: values[1:] != values[:-1] for name, values in terms.items()}
     paid = status[:-1] == PAYING
-    changes: Flags = paid & np.stack(list(moves.values())).any(axis=0)
+    changes = paid & np.stack(list(moves.values())).any(axis=0)
     begins = starts_of_lives(history)
 
     # Entry 0 of the first axis is the period that week 0 finds running.
@@ -165,7 +165,7 @@ def _sign_late(
 ) -> None:
     """Now and then a renewal begins days after the old period ended: a gap that is no churn."""
     renewed = np.concatenate([np.zeros((1, history.accounts), bool), moves["renew_month"]])
-    held = (history.of("add_on", first=True) > 0).any(axis=1)
+    held = history.of("add_on", first=True).sum(axis=1) > 0
     delay = rng.integers(3, 21, len(week))
     calm = renewed[week, rows.account] & ~held[week, rows.account] & (rows.known == NEVER)
     # Not where anything else would happen before the signature, or right after it.

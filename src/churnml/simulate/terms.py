@@ -19,7 +19,6 @@ from churnml.simulate.state import (
     Traits,
     core_list,
     month_of,
-    renew_day,
 )
 
 MERGES = 0.0001  # weekly chance of an end that says nothing about us
@@ -28,6 +27,9 @@ NOTICE_DAYS = 28  # before a renewal in which long contracts are mostly cancelle
 MIDWAY = {1: 1.0, 3: 0.6, 12: 0.3}
 AT_RENEWAL = {1: 1.0, 3: 1.8, 12: 5.0}
 LATE_SHARE = 0.12  # cancellations that we learn of after the end
+GROWS = 0.07  # weekly chance that an account whose seats are full buys more
+CUTS, CUTS_AT_RENEWAL = 0.03, 0.45  # chance that one with many idle seats gives some back
+PRODUCT_MOVES = 0.08  # above any weekly chance that add-ons or the plan tier move
 UPLIFT = 0.03  # list price rise at an annual renewal
 HELD_REASONS = tuple(tuple(REASONS.index(r) for r in cause.reasons) for cause in CAUSES)
 OTHER_REASONS = tuple(REASONS.index(r) for r in ACAUSAL_REASONS)
@@ -39,11 +41,14 @@ def leave(
     causes: Planted,
     paying: Flags,
     today: int,
+    until: Ints,
     day: Ints,
     rng: np.random.Generator,
 ) -> None:
-    """Decide who cancels this week, from which day on, and when we know."""
-    until = renew_day(state, traits) - today
+    """Decide who cancels this week, from which day on, and when we know.
+
+    until: days from `today` to the end of the period in force.
+    """
     near = until < NOTICE_DAYS
     through = np.where(near, _by_term(AT_RENEWAL, state.term), _by_term(MIDWAY, state.term))
     unmoved = np.exp(-0.3 * state.satisfaction - 0.25 * (state.activity - traits.activity))
@@ -56,15 +61,14 @@ def leave(
     if len(rows) == 0:
         return
     merged = drawn[rows] >= chance[rows]
-    _book_end(state, traits, rows, day[rows], rng)
+    _book_end(state, rows, day[rows], today + until[rows], rng)
     state.end_reason[rows] = np.where(merged, MERGED, _reasons(causes, rows, rng))
 
 
 def _book_end(
-    state: State, traits: Traits, rows: Ints, decided: Ints, rng: np.random.Generator
+    state: State, rows: Ints, decided: Ints, renewal: Ints, rng: np.random.Generator
 ) -> None:
-    """A cancellation of day `decided` takes effect at the period's end if that is near, else soon."""
-    renewal = renew_day(state, traits)[rows]
+    """What was decided takes effect when the period ends if that is near, else soon."""
     near = (renewal >= decided) & (renewal <= decided + 31)
     soon = decided + rng.integers(1, 31, len(rows))
     end = np.where(near, renewal, soon)
@@ -117,40 +121,54 @@ def move(
     state: State, traits: Traits, free: Flags, renews: Flags, rng: np.random.Generator
 ) -> None:
     """Seats, add-ons and plan tiers of those that stay."""
-    drawn = rng.random((6, len(state)), dtype=np.float32)
-    dulled = state.activity - traits.activity
-    need = np.exp(state.demand + 0.5 * np.minimum(dulled + 0.2, 0))
-    full = need / state.seats
+    drawn = rng.random((2, len(state)))
     # Long contracts are cut at their renewal only; everybody may buy at any time.
-    may_cut = np.where(state.term == 1, 0.03, np.where(renews, 0.45, 0.0))
-    grows = free & (drawn[0] < 0.07 * _rises(full, 1.0, 0.06) * _rises(dulled, -0.5, 0.2))
-    cuts = free & ~grows & (drawn[0] > 1 - may_cut * _rises(-full, -0.62, 0.07))
+    may_cut = np.where(state.term == 1, CUTS, np.where(renews, CUTS_AT_RENEWAL, 0.0))
+    # Few draws can come to anything: only those are looked at closely.
+    rows = np.flatnonzero(free & ((drawn[0] < GROWS) | (drawn[0] > 1 - may_cut)))
+    _move_seats(state, traits, rows, drawn[0, rows], may_cut[rows])
+    rows = np.flatnonzero(free & (drawn[1] < PRODUCT_MOVES))
+    _move_products(state, traits, rows, drawn[1, rows])
+
+
+def _move_seats(state: State, traits: Traits, rows: Ints, drawn: Floats, may_cut: Floats) -> None:
+    """More seats low in the draw, fewer high in it; as many as are needed, and a tenth to spare."""
+    dulled = (state.activity - traits.activity)[rows]
+    seats = state.seats[rows]
+    need = np.exp(state.demand[rows] + 0.5 * np.minimum(dulled + 0.2, 0))
+    full = need / seats
+    grows = drawn < GROWS * _rises(full, 1.0, 0.06) * _rises(dulled, -0.5, 0.2)
+    cuts = ~grows & (drawn > 1 - may_cut * _rises(-full, -0.62, 0.07)) & (seats > 2)
     wanted = np.ceil(need * 1.12).astype(np.int64)
-    more = np.maximum(wanted, np.ceil(1.07 * state.seats).astype(np.int64))
-    fewer = np.clip(wanted, 2, np.floor(0.92 * state.seats).astype(np.int64))
-    state.seats = np.where(grows, more, np.where(cuts & (state.seats > 2), fewer, state.seats))
-
-    core = core_list(state)
-    for product, price in enumerate(add_on_prices(core)):
-        held = state.add_on[product] > 0
-        buys = 0.0016 * np.exp(1.5 * (state.adoption - 0.6) + 0.8 * dulled) * ~traits.steady
-        drops = 0.0030 * np.exp(-1.6 * (state.adoption - 0.5) - 0.9 * dulled)
-        if product == AUTOMATION:
-            buys = buys * 0.7
-        bought = free & ~held & (drawn[1 + product] < buys)
-        dropped = free & held & (drawn[1 + product] < drops)
-        state.add_on[product, bought] = price[bought]
-        state.add_on[product, dropped] = 0.0
-    upgrades = (state.tier < len(TIERS) - 1) & (
-        drawn[3] < 0.0009 * np.exp(2 * (state.adoption - 0.6) + 0.5 * dulled) * ~traits.steady
-    )
-    downgrades = (state.tier > 0) & (
-        drawn[4] < 0.0016 * np.exp(-1.5 * (state.adoption - 0.5) - 0.8 * dulled)
-    )
-    state.tier += free * (1 * upgrades - 1 * (downgrades & ~upgrades))
+    more = np.maximum(wanted, np.ceil(1.07 * seats).astype(np.int64))
+    fewer = np.clip(wanted, 2, np.floor(0.92 * seats).astype(np.int64))
+    state.seats[rows] = np.where(grows, more, np.where(cuts, fewer, seats))
 
 
-def begin_again(state: State, traits: Traits, rows: Ints, day: Ints) -> None:
+def _move_products(state: State, traits: Traits, rows: Ints, drawn: Floats) -> None:
+    """At most one of: an add-on bought or dropped, a tier up, a tier down."""
+    dulled = (state.activity - traits.activity)[rows]
+    adopted = state.adoption[rows] - 0.6
+    lively = ~traits.steady[rows]
+    buys = 0.0016 * np.exp(1.5 * adopted + 0.8 * dulled) * lively
+    drops = 0.0026 * np.exp(-1.6 * adopted - 0.9 * dulled)
+    prices = add_on_prices(core_list(state)[rows])
+    left = drawn.copy()
+    for product, price in enumerate(prices):
+        held = state.add_on[product, rows] > 0
+        wanted = buys * (0.7 if product == AUTOMATION else 1.0)
+        chance = np.where(held, drops, wanted)
+        moves = (left >= 0) & (left < chance)
+        state.add_on[product, rows[moves]] = np.where(held, 0.0, price)[moves]
+        left -= chance
+    up = 0.0009 * np.exp(2 * adopted + 0.5 * dulled) * lively * (state.tier[rows] < len(TIERS) - 1)
+    down = 0.0014 * np.exp(-1.5 * adopted - 0.8 * dulled) * (state.tier[rows] > 0)
+    upgrades = (left >= 0) & (left < up)
+    downgrades = (left >= up) & (left < up + down)
+    state.tier[rows] += upgrades.astype(np.int64) - downgrades
+
+
+def begin_again(state: State, rows: Ints, day: Ints) -> None:
     """New terms, from `day`, of accounts that come back: monthly, no add-ons."""
     state.add_on[:, rows] = 0.0
     state.term[rows] = 1

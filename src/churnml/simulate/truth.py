@@ -27,11 +27,17 @@ SHRINK = 2.0  # futures' worth of the book's mean, so that no probability is exa
 
 
 def churns(history: History) -> tuple[Ints, Ints, Ints]:
-    """(week of the decision, account, day of the end) of every churn that the record can know."""
-    end, _, shown = history.ends_shown()
-    before = history.of("end_day", first=True)[:-1]
-    week, account = np.nonzero(shown & (before == NEVER) & (history.of("end_reason") != MERGED))
-    return week, account, end[week, account]
+    """(week of the decision, account, day of the end) of every churn that the record can know.
+
+    The week is -1 for those who were in notice when the record began.
+    """
+    end, known = history.of("end_day", first=True), history.of("end_known", first=True)
+    decided = (end < NEVER) & (known < history.settings.end_day)
+    decided &= history.of("end_reason", first=True) != MERGED
+    decided[1:] &= end[:-1] == NEVER
+    decided[0] &= history.before.status == PAYING
+    row, account = np.nonzero(decided)
+    return row - 1, account, end[row, account]
 
 
 def causes_table(history: History, account_ids: pa.Array) -> pa.Table:
@@ -48,7 +54,7 @@ def causes_table(history: History, account_ids: pa.Array) -> pa.Table:
     acausal: list[tuple[int, int, int]] = []
     row_of = {key: row for row, key in enumerate(zip(account, cause, onset, strict=True))}
     for week, who, end in zip(*churns(history), strict=True):
-        state = history.after[week]
+        state = history.at(int(week) + 1)
         work = planted(state.onset[:, [who]], state.strength[:, [who]], int(week))
         pressing = work.cause[work.presses > 0]
         for kind in pressing:

@@ -130,7 +130,7 @@ class Scorer:
         with np.errstate(invalid="ignore", divide="ignore"):
             out[:, 2] = np.where(there, loss / total, np.nan)
             out[:, 3] = np.where(there, square / total, np.nan)
-            weight, told, seen = np.split(times @ self._binned, 3, axis=1)
+            _, told, seen = np.split(times @ self._binned, 3, axis=1)
             out[:, 6] = np.where(there, np.abs(told - seen).sum(axis=1) / total, np.nan)
         w, wy = np.split(times @ self._fine_sums, 2, axis=1)
         out[:, 4] = _logistic_slope(self._fine_logit, w, wy)

@@ -21,7 +21,7 @@ title = "Winter check"
 text = "Ask about the season.[ Why: {reason}.]"
 [words.zh]
 title = "冬季回访"
-text = "询问季节影响。[原因：{reason}。]"
+text = "询问季节影响。[理由：{reason}。]"
 [words.ja]
 title = "冬の確認"
 text = "季節の影響を尋ねます。[理由：{reason}。]"

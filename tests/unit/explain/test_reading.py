@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnml.config import TARGETS
-from churnml.explain.reading import agrees, direction_of, read, sister_of
+from churnml.explain.reading import agrees, direction_of, peers_of, read, sister_of
 from churnml.explain.tell import Teller
 from churnml.features.catalog import BY_NAME, CATALOG
 
@@ -16,7 +16,8 @@ CHANGE = {"median": 0.02}
 
 
 def _reads(name: str, value: float | None, reference: dict | None = None, **row: float) -> tuple:  # type: ignore[type-arg]
-    reading = read(BY_NAME[name], {name: value, **row}, reference)
+    feature = BY_NAME[name]
+    reading = read(feature, {name: value, **row}, peers_of(feature, reference))
     return reading.key, reading.sense
 
 
@@ -107,8 +108,8 @@ def test_missing_is_never_green(target: str) -> None:
 
 def test_more_use_never_reads_as_a_risk_and_less_never_as_a_comfort() -> None:
     feature = BY_NAME["events_change_28d_share"]
-    more = read(feature, {feature.name: 0.2}, CHANGE)
-    less = read(feature, {feature.name: -0.2}, CHANGE)
+    more = read(feature, {feature.name: 0.2}, peers_of(feature, CHANGE))
+    less = read(feature, {feature.name: -0.2}, peers_of(feature, CHANGE))
     assert [agrees(feature, more, "churn", sign) for sign in (+1, -1)] == [False, True]
     assert [agrees(feature, less, "churn", sign) for sign in (+1, -1)] == [True, False]
     assert [agrees(feature, more, "expansion", sign) for sign in (+1, -1)] == [True, False]
@@ -117,13 +118,13 @@ def test_more_use_never_reads_as_a_risk_and_less_never_as_a_comfort() -> None:
 def test_a_fall_is_no_risk_where_typical_accounts_fall_further() -> None:
     feature = BY_NAME["events_change_28d_share"]
     season = {"median": -0.4}
-    fell = read(feature, {feature.name: -0.2}, season)
+    fell = read(feature, {feature.name: -0.2}, peers_of(feature, season))
     assert not agrees(feature, fell, "churn", +1)
 
 
 def test_steady_use_is_never_a_risk() -> None:
     feature = BY_NAME["events_change_28d_share"]
-    steady = read(feature, {feature.name: 0.01}, CHANGE)
+    steady = read(feature, {feature.name: 0.01}, peers_of(feature, CHANGE))
     assert [agrees(feature, steady, "churn", sign) for sign in (+1, -1)] == [False, True]
 
 
@@ -151,7 +152,7 @@ def test_no_sentence_says_the_opposite_of_its_contribution(
     reference = {} if median is None else {feature.name: {"median": median}}
     teller = Teller(target, "en", "USD", reference)
     said = teller.sentence(feature.name, sign, row)
-    reading = read(feature, row, reference.get(feature.name))
+    reading = read(feature, row, peers_of(feature, reference.get(feature.name)))
     meaning = direction_of(feature, target) * reading.sense
     if said is not None and meaning:
         assert meaning == sign

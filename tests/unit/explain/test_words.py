@@ -93,7 +93,7 @@ def test_a_sentence_needs_only_numbers_that_are_there(feature, lang: str) -> Non
 def test_nothing_claims_that_one_thing_causes_another(lang: str) -> None:
     texts = [*_texts(language(lang))]
     texts += [text for play in shipped_plays() for text in (play.words[lang].text,)]
-    claims = re.compile(r"\bcaus(e|es|ed|ing)\b|导致|造成|引起|引き起こ|の原因", re.IGNORECASE)
+    claims = re.compile(r"\bcaus(e|es|ed|ing)\b|导致|造成|引起|原因|引き起こ", re.IGNORECASE)
     assert [text for text in texts if claims.search(text)] == []
 
 

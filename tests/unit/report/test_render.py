@@ -128,7 +128,15 @@ def test_books_of_a_few_accounts_are_drawn(
     report_of: ReportOf, score_of: ScoreOf, scores: int
 ) -> None:
     html = render(report_of([score_of(f"a{number}") for number in range(scores)]))
-    assert len(Page(html).all("section")) == (5 if scores else 3)
+    assert len(Page(html).all("section")) == (6 if scores else 4)
+
+
+def test_a_book_in_which_nobody_could_be_judged_says_so(
+    report_of: ReportOf, score_of: ScoreOf
+) -> None:
+    html = render(report_of([score_of("a", None), score_of("b", None)]))
+    assert "None of the 2 accounts has enough data to be judged" in html
+    assert "Nothing was scored yet" not in html
 
 
 def test_an_empty_ledger_says_so(report_of: ReportOf) -> None:

@@ -68,7 +68,7 @@ def test_a_field_that_was_changed_by_hand_is_refused(bundle, tmp_path):
 
 def test_a_bundle_with_other_features_than_its_model_is_refused(bundle, tmp_path):
     save_bundle(replace(bundle, features=bundle.features[::-1]), tmp_path / "b")
-    with pytest.raises(ChurnmlError, match="the 4 features that bundle.json lists"):
+    with pytest.raises(ChurnmlError, match=r"the 4 features that bundle\.json lists"):
         load_bundle(tmp_path / "b")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ NOW = datetime(2024, 3, 6, 12)
 FEATURES = ("events_28d_per_week", "events_change_28d_share", "segment")
 
 
+@cache
 def a_bundle(target: str = "churn", version: str = "2024-03-03-aaaaaaaa") -> Bundle:
     rng = np.random.default_rng(7)
     x = np.column_stack(

@@ -11,9 +11,10 @@ import pytest
 
 from churnml.config import CapacityConfig, GateConfig, SplitConfig, TargetConfig, TrainingConfig
 from churnml.features.catalog import BY_NAME
-from churnml.training.train import Settings
+from churnml.training.train import Settings, TrainedTarget, train_target
 
 START = datetime(2023, 1, 2)
+THROUGH = datetime(2024, 2, 26)
 USED = (
     "events_28d_per_week",
     "days_since_last_event",
@@ -25,17 +26,17 @@ USED = (
 LEAD, HORIZON, GRACE = 7, 28, 14
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def catalog_features():
     return tuple(BY_NAME[name] for name in USED)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def declared() -> TargetConfig:
     return TargetConfig(lead_days=LEAD, horizon_days=HORIZON)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> Settings:
     return Settings(
         grace_days=GRACE,
@@ -48,9 +49,19 @@ def settings() -> Settings:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def company() -> Callable[..., tuple[pd.DataFrame, pd.DataFrame]]:
     return make_company
+
+
+@pytest.fixture(scope="session")
+def good_company() -> tuple[pd.DataFrame, pd.DataFrame]:
+    return make_company(accounts=400, effect=2.0)
+
+
+@pytest.fixture(scope="session")
+def trained(good_company, catalog_features, declared, settings) -> TrainedTarget:
+    return train_target(*good_company, catalog_features, "churn", declared, settings, THROUGH)
 
 
 def make_company(
