@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -86,32 +87,46 @@ def prepare(uri: str) -> None:
         client.search_experiments(max_results=1)
 
 
-def log_model(client: mlflow.MlflowClient, bundle: Bundle, folder: Path, company: str) -> Version:
-    """Log the bundle at `folder` as a model of the active run and register it as challenger.
+@dataclass(frozen=True)
+class LoggedModel:
+    """A model that MLflow holds and that no name points to yet."""
 
-    Call inside `tracking(...)` and a started run. Nothing is pickled and nothing is inferred.
+    model_id: str
+    uri: str
+
+
+def log_model(bundle: Bundle, folder: Path, run_id: str) -> LoggedModel:
+    """Log the bundle at `folder` as a model of a run. Nothing is pickled, nothing is inferred.
+
+    Call inside `tracking(...)`, before the run's metrics are logged: MLflow would copy them to the
+    model one by one.
     """
-    logged = mlflow.pyfunc.log_model(
-        name=MODEL_NAME,
-        loader_module=LOADER,
-        data_path=str(folder),
-        signature=signature_of(bundle),
-        # Named, because MLflow would load the model in a fresh process to guess them (30 s).
-        pip_requirements=_requirements(),
-        tags={"target": bundle.target, "model_version": bundle.model_version},
-    )
-    run = mlflow.active_run()
+    with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+        # It asks for an example of the input, which would be a customer's data.
+        warnings.simplefilter("ignore", UserWarning)
+        logged = mlflow.pyfunc.log_model(
+            name=MODEL_NAME,
+            loader_module=LOADER,
+            data_path=str(folder),
+            signature=signature_of(bundle),
+            # Named, because MLflow would load the model in a fresh process to guess them (30 s).
+            pip_requirements=_requirements(),
+            tags={"target": bundle.target, "model_version": bundle.model_version},
+        )
+    return LoggedModel(logged.model_id, logged.model_uri)
+
+
+def register_challenger(
+    client: mlflow.MlflowClient, bundle: Bundle, logged: LoggedModel, run_id: str, company: str
+) -> Version:
+    """Register a logged model as the next version of its target, and make it the challenger."""
     name = registered_name(company, bundle.target)
     try:
         client.get_registered_model(name)
     except MlflowException:
         client.create_registered_model(name, description=f"churnml: {bundle.target}")
     registered = client.create_model_version(
-        name,
-        source=logged.model_uri,
-        run_id=run.info.run_id if run else None,
-        model_id=logged.model_id,
-        tags=_tags(bundle),
+        name, source=logged.uri, run_id=run_id, model_id=logged.model_id, tags=_tags(bundle)
     )
     client.set_registered_model_alias(name, CHALLENGER, registered.version)
     return _version(registered, (CHALLENGER,))

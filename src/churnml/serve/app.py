@@ -28,6 +28,7 @@ from churnml.serve.problems import Problem
 
 log = logging.getLogger("churnml.serve")
 _T = TypeVar("_T")
+FAILED = Problem(500, "The service failed; its log says why. Try again later.")
 
 
 class Resources:
@@ -91,6 +92,7 @@ def build_app(desk: Desk) -> Guard:
             Problem: _answer_problem,
             HTTPException: _answer_http,
             ChurnmlError: _answer_fault,
+            Exception: _answer_failure,  # Starlette raises it again: Guard logs it
         },
     )
     # A redirect for a slash at the end would be a second way to say the same.
@@ -129,8 +131,7 @@ class Guard:
         except Exception:
             log.exception("%s failed", self._route(scope))
             if not status:
-                problem = Problem(500, "The service failed; its log says why. Try again later.")
-                await problem.response()(scope, receive, noting)
+                await FAILED.response()(scope, receive, noting)
         finally:
             metrics.observe(
                 scope["method"], self._route(scope), status or 500, time.perf_counter() - began
@@ -179,4 +180,8 @@ async def _answer_fault(_: Request, fault: Exception) -> Response:
         return Problem(404, str(fault)).response()
     # Its words may name a path of this machine.
     log.error("%s", fault)
-    return Problem(500, "The service failed; its log says why. Try again later.").response()
+    return FAILED.response()
+
+
+async def _answer_failure(_: Request, __: Exception) -> Response:
+    return FAILED.response()

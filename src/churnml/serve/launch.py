@@ -61,7 +61,6 @@ def serve(project: Path, port: int, host: str = HOST) -> NoReturn:
     check_port(port, host)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.chdir(project)
     os.execve(sys.executable, command(port, host), environment(project))
 
 
@@ -73,7 +72,7 @@ def start(project: Path, port: int, log: IO[bytes] | None = None) -> subprocess.
     check_port(port)
     out = subprocess.DEVNULL if log is None else log
     return subprocess.Popen(
-        command(port), cwd=project, env=environment(project), stdout=out, stderr=out,
+        command(port), env=environment(project), stdout=out, stderr=out,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 

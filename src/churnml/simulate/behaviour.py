@@ -49,7 +49,9 @@ def step(state: State, traits: Traits, today: int, week: int, rng: np.random.Gen
     _live(state, traits, causes, paying, rng)
     terms.leave(state, traits, causes, paying, today, until, day, rng)
     renews &= state.end_day == NEVER
-    terms.renew(state, traits, renews, causes.pressing(PRICE), rng)
+    # A discount ends on the day on which it is said to, an annual offer at the renewal.
+    dearer = np.where(state.term == 12, causes.shown(PRICE) > 0, state.onset[PRICE] == week)
+    terms.renew(state, renews, dearer, rng)
     terms.move(state, traits, paying & (state.end_day == NEVER), renews, rng)
 
     state.status[paying & (state.end_day < today + 7)] = GONE

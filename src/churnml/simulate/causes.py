@@ -101,10 +101,6 @@ class Planted:
         """How far one cause shows: (accounts,)."""
         return self.per_account(self.shows * (self.cause == cause))
 
-    def pressing(self, cause: int) -> Flags:
-        """Which accounts one cause makes wish to leave: (accounts,)."""
-        return self.per_account(self.presses * (self.cause == cause)) > 0
-
     @property
     def hazard(self) -> Floats:
         """Weekly chance of leaving that the causes add: (accounts,)."""

@@ -90,13 +90,7 @@ def _reasons(causes: Planted, rows: Ints, rng: np.random.Generator) -> Ints:
     return told
 
 
-def renew(
-    state: State,
-    traits: Traits,
-    renews: Flags,
-    dearer: Flags,
-    rng: np.random.Generator,
-) -> None:
+def renew(state: State, renews: Flags, dearer: Flags, rng: np.random.Generator) -> None:
     """Begin the next period of those that renew; a price that was announced comes into force."""
     rows = np.flatnonzero(renews)
     if len(rows) == 0:

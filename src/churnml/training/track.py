@@ -15,7 +15,7 @@ from churnml.scoring import registry  # first: it tells MLflow to be quiet befor
 from churnml.scoring.bundle import save_bundle
 from churnml.training.train import TrainedTarget
 
-import mlflow  # isort: skip
+from mlflow import MlflowClient  # isort: skip
 from mlflow.entities import Metric, Param, RunTag  # isort: skip
 
 CARD_FILE = "card.md"
@@ -61,23 +61,28 @@ def log_training(trained: TrainedTarget, facts: RunFacts, plots: Path | None = N
             run_name=f"{trained.target}-{trained.bundle.model_version}",
         )
         run_id = run.info.run_id
-        client.log_batch(  # one transaction: a call per metric would take seconds
-            run_id,
-            metrics=[Metric(key, value, moment, 0) for key, value in metrics_of(trained).items()],
-            params=[Param(key, value) for key, value in params_of(trained).items()],
-            tags=[RunTag(key, value) for key, value in tags_of(trained, facts).items()],
-        )
         folder = Path(scratch) / "artifacts"
         write_artifacts(trained, folder)
         if plots is not None:
             shutil.copytree(plots, folder / "plots")
         client.log_artifacts(run_id, str(folder))
-        with mlflow.start_run(run_id=run_id):
-            version = registry.log_model(client, trained.bundle, folder / "bundle", facts.company)
+        model = registry.log_model(trained.bundle, folder / "bundle", run_id)
+        metrics = metrics_of(trained)
+        client.log_batch(  # one transaction: a call per metric would take seconds
+            run_id,
+            metrics=[
+                Metric(key, value, moment, 0, model_id=model.model_id)
+                for key, value in metrics.items()
+            ],
+            params=[Param(key, value) for key, value in params_of(trained).items()],
+            tags=[RunTag(key, value) for key, value in tags_of(trained, facts).items()],
+        )
+        # Last: a run that dies on the way leaves the challenger that was.
+        version = registry.register_challenger(client, trained.bundle, model, run_id, facts.company)
     return Logged(run_id, version)
 
 
-def _experiment(client: mlflow.MlflowClient, facts: RunFacts) -> str:
+def _experiment(client: MlflowClient, facts: RunFacts) -> str:
     found = client.get_experiment_by_name(facts.company)
     if found is not None:
         return str(found.experiment_id)

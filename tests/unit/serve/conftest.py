@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import lightgbm
 import numpy as np
@@ -111,41 +110,62 @@ def write_book(project: Path, *scores: ScoreRow) -> None:
     store.close()
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("CHURNML_STORE_URL", raising=False)
-    folder = tmp_path / "project"
+def a_project(folder: Path) -> Path:
     folder.mkdir()
     (folder / "churnml.toml").write_text('version = 1\nname = "acme"\n', encoding="utf-8")
     return folder
 
 
+def a_served_project(folder: Path) -> Path:
+    export_champion(a_bundle(), a_project(folder) / "bundles")
+    write_book(folder, a_score("a1"), a_score("a1", "expansion"), a_score("a2"))
+    return folder
+
+
+def a_client(desk: Desk) -> TestClient:
+    desk.held(at_once=True)
+    return TestClient(build_app(desk), raise_server_exceptions=False)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_other_store() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CHURNML_STORE_URL", raising=False)
+        yield
+
+
 @pytest.fixture
-def served(project: Path) -> Path:
-    """The project with a champion and a book of two accounts."""
-    export_champion(a_bundle(), project / "bundles")
-    write_book(project, a_score("a1"), a_score("a1", "expansion"), a_score("a2"))
-    return project
+def project(tmp_path: Path) -> Path:
+    """A project without a model."""
+    return a_project(tmp_path / "project")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    """A project with a champion and a book of two accounts."""
+    return a_served_project(tmp_path / "project")
 
 
 @pytest.fixture
 def client_of() -> Iterator[Callable[..., TestClient]]:
+    """A client of the app over a project, at a moment."""
     desks: list[Desk] = []
 
-    def make(project: Path, now: datetime = NOW) -> Any:
-        desk = Desk(project, now=lambda: now)
-        desk.held(at_once=True)
-        desks.append(desk)
-        return TestClient(build_app(desk), raise_server_exceptions=False)
+    def make(project: Path, now: datetime = NOW) -> TestClient:
+        desks.append(Desk(project, now=lambda: now))
+        return a_client(desks[-1])
 
     yield make
     for desk in desks:
         desk.close()
 
 
-@pytest.fixture
-def client(served: Path, client_of: Callable[..., TestClient]) -> TestClient:
-    return client_of(served)
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A client of a served project that nobody changes."""
+    desk = Desk(a_served_project(tmp_path_factory.mktemp("served") / "project"), now=lambda: NOW)
+    yield a_client(desk)
+    desk.close()
 
 
 @pytest.fixture
