@@ -56,7 +56,9 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="module")
-def project(request: pytest.FixtureRequest, real_data: Path, tmp_path_factory: Any) -> Iterator[RealProject]:
+def project(
+    request: pytest.FixtureRequest, real_data: Path, tmp_path_factory: Any
+) -> Iterator[RealProject]:
     name = request.module.NAME
     began = time.monotonic()
     yield RealProject(name, tmp_path_factory.mktemp(name) / name)

@@ -29,7 +29,10 @@ def churnml(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project on a small simulated company, checked but not trained."""
     folder = tmp_path_factory.mktemp("company")
-    assert churnml("simulate", "--out", "data", "--accounts", 60, "--weeks", 40, cwd=folder).returncode == 0
+    assert (
+        churnml("simulate", "--out", "data", "--accounts", 60, "--weeks", 40, cwd=folder).returncode
+        == 0
+    )
     assert churnml("init", ".", "--data", "data", cwd=folder).returncode == 0
     assert churnml("check", cwd=folder).returncode == 0
     return folder

@@ -30,7 +30,15 @@ def tables(seed: int, accounts: int = 10, many_users: int = 0) -> dict[str, pd.D
 
     found: dict[str, list[dict[str, object]]] = {
         name: []
-        for name in ("accounts", "users", "events", "subscriptions", "tickets", "surveys", "milestones")
+        for name in (
+            "accounts",
+            "users",
+            "events",
+            "subscriptions",
+            "tickets",
+            "surveys",
+            "milestones",
+        )
     }
     for number, account in enumerate(ids):
         found["accounts"].append(
@@ -51,11 +59,15 @@ def tables(seed: int, accounts: int = 10, many_users: int = 0) -> dict[str, pd.D
             ends = moment(100, 250) if rng.random() < 0.4 else pd.NaT
             found["users"].append(
                 {
-                    "user_id": user, "account_id": account, "role": role, "valid_from": begins,
+                    "user_id": user,
+                    "account_id": account,
+                    "role": role,
+                    "valid_from": begins,
                     "valid_to": ends,
                     "end_known_at": ends + pd.Timedelta(days=3)
-                    if not pd.isna(ends) and rng.random() < 0.5 else pd.NaT,
-                }  # fmt: skip
+                    if not pd.isna(ends) and rng.random() < 0.5
+                    else pd.NaT,
+                }
             )
             if not pd.isna(ends) and rng.random() < 0.3:  # a role that changes is no departure
                 found["users"].append(
@@ -72,16 +84,20 @@ def tables(seed: int, accounts: int = 10, many_users: int = 0) -> dict[str, pd.D
             everyone = users + extra
             found["events"].append(
                 {
-                    "account_id": account, "occurred_at": occurred, "event": EVENTS[kind],
+                    "account_id": account,
+                    "occurred_at": occurred,
+                    "event": EVENTS[kind],
                     "user_id": everyone[int(rng.integers(0, len(everyone)))],
-                    "module": MODULES[int(rng.integers(0, 5))], "stage": STAGES[kind],
+                    "module": MODULES[int(rng.integers(0, 5))],
+                    "stage": STAGES[kind],
                     "session_id": f"s{rng.integers(0, 40)}",
                     "duration_s": round(float(rng.uniform(0, 900)), 3),
                     "quantity": float(rng.integers(0, 50)) / 4,
                     "is_automated": EVENTS[kind] == "api_call",
                     "known_at": occurred + pd.Timedelta(days=int(rng.integers(1, 40)))
-                    if late else occurred,
-                }  # fmt: skip
+                    if late
+                    else occurred,
+                }
             )
         _subscriptions(rng, found["subscriptions"], account, moment)
         for ticket in range(int(rng.integers(0, 8))):
@@ -90,11 +106,15 @@ def tables(seed: int, accounts: int = 10, many_users: int = 0) -> dict[str, pd.D
             open_still = rng.random() < 0.2
             found["tickets"].append(
                 {
-                    "ticket_id": f"{account}-{ticket}", "account_id": account, "opened_at": opened,
+                    "ticket_id": f"{account}-{ticket}",
+                    "account_id": account,
+                    "opened_at": opened,
                     "closed_at": pd.NaT if open_still else closed,
                     "severity": ("low", "Urgent", "high")[int(rng.integers(0, 3))],
-                    "csat": np.nan if open_still or rng.random() < 0.3 else float(rng.integers(1, 6)),
-                }  # fmt: skip
+                    "csat": np.nan
+                    if open_still or rng.random() < 0.3
+                    else float(rng.integers(1, 6)),
+                }
             )
         for user in users:
             for _ in range(int(rng.integers(0, 3))):
@@ -117,12 +137,17 @@ def _subscriptions(rng, rows, account, moment) -> None:  # type: ignore[no-untyp
         last = rng.random() < 0.4
         rows.append(
             {
-                "account_id": account, "product": "core", "started_at": at,
-                "ended_at": pd.NaT if last else ends, "mrr": price - (7.25 if rng.random() < 0.3 else 0),
-                "list_mrr": float(price), "seats": int(rng.integers(3, 20)), "billing_months": 1,
+                "account_id": account,
+                "product": "core",
+                "started_at": at,
+                "ended_at": pd.NaT if last else ends,
+                "mrr": price - (7.25 if rng.random() < 0.3 else 0),
+                "list_mrr": float(price),
+                "seats": int(rng.integers(3, 20)),
+                "billing_months": 1,
                 "renews_at": at + pd.Timedelta(days=30),
                 "known_at": at + pd.Timedelta(days=2) if rng.random() < 0.2 else at,
-            }  # fmt: skip
+            }
         )
         if last:
             break
@@ -132,11 +157,17 @@ def _subscriptions(rng, rows, account, moment) -> None:  # type: ignore[no-untyp
         begins = moment(0, 120).normalize()
         rows.append(
             {
-                "account_id": account, "product": "add-on", "started_at": begins,
+                "account_id": account,
+                "product": "add-on",
+                "started_at": begins,
                 "ended_at": begins + pd.Timedelta(days=60) if rng.random() < 0.5 else pd.NaT,
-                "mrr": 20.0, "list_mrr": 20.0, "seats": None, "billing_months": 12,
-                "renews_at": begins + pd.Timedelta(days=365), "known_at": begins,
-            }  # fmt: skip
+                "mrr": 20.0,
+                "list_mrr": 20.0,
+                "seats": None,
+                "billing_months": 12,
+                "renews_at": begins + pd.Timedelta(days=365),
+                "known_at": begins,
+            }
         )
 
 

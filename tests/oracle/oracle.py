@@ -5,6 +5,7 @@ by `as_of`; later-filled values read as missing until their own time."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable
@@ -39,11 +40,10 @@ class Oracle:
     # What could be seen
 
     def events(self) -> list[Row]:
-        seen = [
+        return [
             row for row in self.rows["events"]
             if row["occurred_at"] <= self.as_of and row["known_at"] <= self.as_of
         ]  # fmt: skip
-        return seen
 
     def roles(self) -> list[Row]:
         """Role rows with their end as it could be known; `over` where it has ended."""
@@ -88,7 +88,7 @@ class Oracle:
         ]
         filled = self._carry(state)
         found, highest = [], 0.0
-        for (_, before, list_before), (day, mrr, list_mrr) in zip(filled, filled[1:], strict=False):
+        for (_, before, list_before), (day, mrr, list_mrr) in itertools.pairwise(filled):
             highest = max(highest, before)
             if mrr != before or (list_mrr != list_before and mrr > 0):
                 if before == 0:
@@ -99,7 +99,11 @@ class Oracle:
                     kind = "term_change"
                 else:
                     kind = (
-                        "expansion" if mrr > before else "contraction" if mrr < before else "term_change"
+                        "expansion"
+                        if mrr > before
+                        else "contraction"
+                        if mrr < before
+                        else "term_change"
                     )
                 found.append((day, kind, before, mrr))
         return found
@@ -164,7 +168,9 @@ class Oracle:
         if measure.what == "days":
             return float(len({days_ago(row["occurred_at"], self.as_of) for row in rows}))
         if measure.what == "sum":
-            return math.fsum(row[measure.column] for row in rows if not missing(row[measure.column]))
+            return math.fsum(
+                row[measure.column] for row in rows if not missing(row[measure.column])
+            )
         if measure.column == "session_id":
             return float(
                 len({(row["session_id"], days_ago(row["occurred_at"], self.as_of)) for row in rows})
@@ -250,7 +256,9 @@ def _mean(values: list[float]) -> float | None:
     return statistics.fmean(values) if values else None
 
 
-def _moves(oracle: Oracle, kind: str, days: int | None = None) -> list[tuple[Any, str, float, float]]:
+def _moves(
+    oracle: Oracle, kind: str, days: int | None = None
+) -> list[tuple[Any, str, float, float]]:
     return [
         move for move in oracle.moves()
         if move[1] == kind and (days is None or days_ago(move[0], oracle.as_of) < days)

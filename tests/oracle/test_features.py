@@ -19,6 +19,7 @@ from churnml.sources.workspace import open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 import company
+
 import oracle
 
 DATES = {
@@ -39,9 +40,7 @@ def test_every_feature_equals_its_definition(
     )
     build_spine(workspace.connection, DATES[calendar], LedgerConfig(), CohortConfig(min_age_days=0))
     features = available(workspace.columns, workspace.meanings)
-    build_features(
-        workspace.connection, features, workspace.columns, workspace.meanings, "list"
-    )
+    build_features(workspace.connection, features, workspace.columns, workspace.meanings, "list")
     frame = feature_frame(workspace.connection)
     assert len(frame) > 10
     wrong = []

@@ -31,7 +31,10 @@ OCCURRED = {
 }
 # column -> the time from which it can be seen (the coalesce is the contract's, for ends)
 FILLED = {
-    "users": {"valid_to": ("end_known_at", "valid_to"), "end_known_at": ("end_known_at", "valid_to")},
+    "users": {
+        "valid_to": ("end_known_at", "valid_to"),
+        "end_known_at": ("end_known_at", "valid_to"),
+    },
     "subscriptions": {"ended_at": ("ended_at",)},
     "tickets": {"closed_at": ("closed_at",), "csat": ("closed_at",)},
     "milestones": {"reached_at": ("reached_at",)},
@@ -80,7 +83,9 @@ def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 4])
-def test_data_cut_at_a_date_give_the_same_features_as_the_full_data(tmp_path: Path, seed: int) -> None:
+def test_data_cut_at_a_date_give_the_same_features_as_the_full_data(
+    tmp_path: Path, seed: int
+) -> None:
     tables = company.tables(seed, accounts=14)
     shorter = cut(tables)
     assert len(shorter["events"]) < len(tables["events"])
@@ -108,7 +113,10 @@ def test_a_late_event_appears_exactly_when_it_is_known(tmp_path: Path) -> None:
         stage="complete",
     )  # fmt: skip
     counts = {}
-    for name, known in (("in time", AS_OF), ("too late", pd.Timestamp(AS_OF) + pd.Timedelta(seconds=1))):
+    for name, known in (
+        ("in time", AS_OF),
+        ("too late", pd.Timestamp(AS_OF) + pd.Timedelta(seconds=1)),
+    ):
         more = {**tables, "events": pd.concat([tables["events"], late.assign(known_at=known)])}
         frame = features(company.write(more, tmp_path / name)).set_index("account_id")
         counts[name] = frame.loc[late.account_id.iloc[0], "events_7d"]

@@ -43,7 +43,9 @@ def _table(text: str) -> list[dict[str, str]]:
 
 
 def _workspace(folder: Path, settings: dict[str, str], given: list[dict[str, str]]) -> Workspace:
-    rows = pd.DataFrame([{COLUMNS[name]: cell or None for name, cell in row.items()} for row in given])
+    rows = pd.DataFrame(
+        [{COLUMNS[name]: cell or None for name, cell in row.items()} for row in given]
+    )
     for name in rows:
         if name in ("mrr", "list_mrr"):
             rows[name] = rows[name].astype(float)

@@ -89,7 +89,9 @@ def _most_urgent(folder: Path) -> str:
         store.close()
     rows = [row for row in (book.scores if book else ()) if row.probability is not None]
     if not rows:
-        raise ChurnmlError("demo: the book holds no churn score. Expected some. Run the demo again.")
+        raise ChurnmlError(
+            "demo: the book holds no churn score. Expected some. Run the demo again."
+        )
     return max(rows, key=lambda row: (row.probability or 0) * row.mrr).account_id
 
 
@@ -106,7 +108,16 @@ def _ask(folder: Path, account: str) -> None:
     log = folder / "service.log"
     with log.open("wb") as sink:
         service = subprocess.Popen(
-            [sys.executable, "-m", "churnml", "serve", "--project", str(folder), "--port", str(port)],
+            [
+                sys.executable,
+                "-m",
+                "churnml",
+                "serve",
+                "--project",
+                str(folder),
+                "--port",
+                str(port),
+            ],
             stdout=sink,
             stderr=subprocess.STDOUT,
         )

@@ -102,7 +102,9 @@ def _estimate(found: dict[str, float | None], with_interval: bool) -> str:
 @app.command()
 def promote(
     target: TargetsOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Promote although the gate refuses.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote although the gate refuses.")
+    ] = False,
     why: Annotated[str | None, typer.Option("--why", help="Reason, recorded in MLflow.")] = None,
     project: ProjectOption = HERE,
     as_json: JsonOption = False,

@@ -39,14 +39,19 @@ def explain(
         print_json(asdict(told))
         return
     account_row = told.account
-    facts = [account_row.segment, account_row.need, account_row.csm_id and f"CSM {account_row.csm_id}"]
+    facts = [
+        account_row.segment,
+        account_row.need,
+        account_row.csm_id and f"CSM {account_row.csm_id}",
+    ]
     out.print(
         f"{account_row.account_id}  {account_row.mrr:,.2f} {account_row.currency} a month  "
         + "  ".join(fact for fact in facts if fact),
         markup=False,
     )
     out.print(
-        f"as of {account_row.as_of:%Y-%m-%d}" + ("  (stale: newer data are due)" if told.stale else "")
+        f"as of {account_row.as_of:%Y-%m-%d}"
+        + ("  (stale: newer data are due)" if told.stale else "")
     )
     for item in told.scores:
         row = item.score
@@ -105,7 +110,9 @@ def serve(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option("--out", help="Folder for the demo's project.")] = Path("demo"),
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the demo's project.")] = Path(
+        "demo"
+    ),
     accounts: Annotated[int, typer.Option(help="Accounts of the simulated company.")] = 600,
 ) -> None:
     """Simulate a company and walk the whole road, from its tables to an answer over HTTP."""

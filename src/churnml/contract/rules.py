@@ -64,8 +64,10 @@ def typed(column: Column, sql_type: str) -> str:
                 f"case when {raw} = trunc({raw}) then cast(cast({raw} as bigint) as varchar) "
                 f"else cast({raw} as varchar) end"
             )
-        return f"nullif(cast({raw} as varchar), '')" if sql_type in TEXT_TYPES else (
-            f"cast({raw} as varchar)"
+        return (
+            f"nullif(cast({raw} as varchar), '')"
+            if sql_type in TEXT_TYPES
+            else (f"cast({raw} as varchar)")
         )
     if column.kind == "flag":
         return f"try_cast({raw} as boolean)"

@@ -75,7 +75,11 @@ def validate(query: Query, types: Mapping[str, Mapping[str, str]], now: str) -> 
         faults += _mixed_zones(query, table, columns)
         if not any(key in absent for key in table.key):
             faults += _duplicates(query, table, columns)
-        if name != "accounts" and "account_id" in columns and "account_id" in types.get("accounts", {}):
+        if (
+            name != "accounts"
+            and "account_id" in columns
+            and "account_id" in types.get("accounts", {})
+        ):
             faults += _unknown_accounts(query, table, columns, types["accounts"])
         if name == "subscriptions":
             faults += _mixed_currencies(query, columns)
@@ -119,9 +123,7 @@ def _check_rows(
     rules += span_rules(table, columns) + future_rule(table, columns, now)
 
     wanted = ["count(*)"]
-    wanted.append(
-        f"count(distinct {quoted('account_id')})" if "account_id" in columns else "null"
-    )
+    wanted.append(f"count(distinct {quoted('account_id')})" if "account_id" in columns else "null")
     if table.occurred in columns:
         when = typed(table.column(table.occurred), columns[table.occurred])
         wanted += [f"cast(min({when}) as varchar)", f"cast(max({when}) as varchar)"]
@@ -174,11 +176,14 @@ def _mixed_zones(query: Query, table: Table, columns: Mapping[str, str]) -> list
         if with_zone and plain:
             faults.append(
                 Fault(
-                    table.name, column.name, with_zone, None,
+                    table.name,
+                    column.name,
+                    with_zone,
+                    None,
                     f"{with_zone} rows carry a time zone and {plain} carry none",
                     "one way of writing moments in a column",
                     "Write all with a zone, or all without (then they mean UTC).",
-                )  # fmt: skip
+                )
             )
     return faults
 

@@ -35,7 +35,9 @@ def build_features(
         f"create or replace temp table known_movements as {movements('known_ledger', basis)}"
     )
     plan = EventPlan(meanings, columns["events"])
-    expressions = {feature.name: plan.expression(feature.fn) for feature in functions_of_log(features)}
+    expressions = {
+        feature.name: plan.expression(feature.fn) for feature in functions_of_log(features)
+    }
     plan.build(connection, has_seats="seats" in columns["subscriptions"])
 
     wanted, joins = [], []
@@ -46,7 +48,9 @@ def build_features(
         table = f"x_{feature.name}"
         sql = EXPRESSIONS[feature.fn.name].format(days=feature.fn.days)
         connection.execute(f"create or replace temp table {table} as {sql}")
-        joins.append(f"left join {table} on {table}.account_id = v.account_id and {table}.as_of = v.as_of")
+        joins.append(
+            f"left join {table} on {table}.account_id = v.account_id and {table}.as_of = v.as_of"
+        )
         value = f"coalesce({table}.x, 0)" if feature.fn.name in ZERO else f"{table}.x"
         kind = "varchar" if feature.categorical else "double"
         wanted.append(f"cast({value} as {kind}) as {feature.name}")
@@ -68,7 +72,9 @@ def feature_frame(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 
 def context_frame(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, frozenset[str]], min_tenure_days: int
+    connection: duckdb.DuckDBPyConnection,
+    columns: Mapping[str, frozenset[str]],
+    min_tenure_days: int,
 ) -> pd.DataFrame:
     """What scoring says beside a score: mrr, segment, need, csm_id, last_event_at, enough_data.
 

@@ -105,7 +105,9 @@ class EventPlan:
             if _keyed(where):
                 continue
             table = f"recent_{number}"
-            connection.execute(f"create or replace temp table {table} as {self._recent_sql(where, name)}")
+            connection.execute(
+                f"create or replace temp table {table} as {self._recent_sql(where, name)}"
+            )
             joins.append(f"left join {table} using (k, a)")
             wanted.append(f"{table}.{name}")
         keyed = self._build_key_users(connection)
@@ -127,7 +129,9 @@ class EventPlan:
     # What a declared function needs of the log
 
     def _value(self, measure: Measure, window: Window) -> str:
-        store = self._distincts if measure.what == "distinct" and not _per_day(measure) else self._sums
+        store = (
+            self._distincts if measure.what == "distinct" and not _per_day(measure) else self._sums
+        )
         prefix = "u" if store is self._distincts else "n"
         return "v." + store.setdefault((measure, window), f"{prefix}{len(store)}")
 
@@ -205,9 +209,7 @@ class EventPlan:
             column = _day_column(measure)
             if measure.what == "days":
                 # One day can be two rows (late arrivals): count the day, not the rows.
-                value = (
-                    f"count(distinct d.o_day) filter (where d.{column} > 0 and {_inside(near, far)})"
-                )
+                value = f"count(distinct d.o_day) filter (where d.{column} > 0 and {_inside(near, far)})"
             else:
                 value = f"cast(sum(d.{column}) filter (where {_inside(near, far)}) as bigint)"
             scale = _scale(measure)
@@ -280,9 +282,7 @@ class EventPlan:
         recent = {w: n for w, n in self._recencies.items() if _keyed(w)}
         if not (sums or distincts or recent):
             return []
-        wheres = list(
-            dict.fromkeys([k[0].where for k in (*sums, *distincts)] + list(recent))
-        )
+        wheres = list(dict.fromkeys([k[0].where for k in (*sums, *distincts)] + list(recent)))
         occurred, visible = AsOfView().event_days()
         counts = ", ".join(
             f"count(*) filter (where {self.predicate(w)}) as c{i}" for i, w in enumerate(wheres)
@@ -305,7 +305,9 @@ class EventPlan:
             i = wheres.index(measure.where)
             inside = f"d.c{i} > 0 and {_inside(near, far, 'h')}{_holds(measure.where)}"
             counted = "count(distinct d.user_id)" if measure.what == "distinct" else f"sum(d.c{i})"
-            values.append(f"cast(coalesce({counted} filter (where {inside}), 0) as bigint) as {name}")
+            values.append(
+                f"cast(coalesce({counted} filter (where {inside}), 0) as bigint) as {name}"
+            )
             names.append(f"key_values.{name}")
         for where, name in recent.items():
             i = wheres.index(where)

@@ -23,8 +23,8 @@ from churnml.simulate.population import draw_strength
 from churnml.simulate.settings import Flags, Ints
 from churnml.simulate.state import GONE, MERGED, NEVER, PAYING, PROSPECT, State, Traits, renew_day
 
-DISCOUNT_ENDS = 0.011  # chance at each monthly or quarterly renewal
-DEARER_OFFER = 0.16  # chance before each annual renewal
+DISCOUNT_ENDS = 0.008  # chance at each monthly or quarterly renewal
+DEARER_OFFER = 0.13  # chance before each annual renewal
 OFFER_DAYS = (49, 56)  # an annual renewal offer arrives this many days ahead
 MIN_DISCOUNT = 0.08  # less than this is not worth ending
 REPLACED = 0.05  # weekly chance that a new champion is found
@@ -95,12 +95,12 @@ def _live(
     noise = rng.standard_normal((3, len(state)), dtype=np.float32)
     kind, shows = causes.cause, causes.shows
     wanted = traits.activity + causes.per_account(shows * USE[kind])
-    state.activity += 0.25 * (wanted - state.activity) + 0.12 * noise[0]
+    state.activity += 0.25 * (wanted - state.activity) + 0.08 * noise[0]
     lost = np.minimum(causes.per_account(shows * DEPTH[kind]), 0.9)
     # What was adopted is forgotten as slowly as it was learnt.
     state.adoption += traits.speed * (traits.ceiling * (1 - lost) - state.adoption)
     wanted = traits.mood + causes.per_account(shows * SATISFACTION[kind])
-    state.satisfaction += 0.2 * (wanted - state.satisfaction) + 0.2 * noise[1]
+    state.satisfaction += 0.2 * (wanted - state.satisfaction) + 0.16 * noise[1]
     shrinks = causes.per_account(shows * SEATS[kind] * causes.grows)
     state.demand += paying * (traits.growth + shrinks + 0.012 * noise[2])
 

@@ -40,21 +40,21 @@ class Cause:
 
 
 CAUSES = (
-    Cause("champion_left", 0.0016, 5, 3, 26, 0.034, -0.45, 0.15, -0.4, 0.0,
+    Cause("champion_left", 0.0018, 4, 3, 26, 0.040, -0.65, 0.2, -0.5, 0.0,
           ("champion_left",)),
-    Cause("fading_use", 0.0026, 9, 6, 30, 0.038, -1.25, 0.25, -0.3, 0.0,
+    Cause("fading_use", 0.0026, 8, 6, 30, 0.044, -1.7, 0.3, -0.3, 0.0,
           ("product_fit", "budget")),
-    # Every tenth sign-up or so; population.py plants it.
-    Cause("never_adopted", 0.0, 1, 8, 44, 0.026, -0.5, 0.75, -0.6, 0.0,
+    # Every sixth sign-up or so; population.py plants it.
+    Cause("never_adopted", 0.0, 1, 8, 44, 0.028, -0.8, 0.8, -0.7, 0.0,
           ("product_fit",)),
-    Cause("contraction", 0.0016, 8, 6, 26, 0.032, -0.3, 0.0, -0.1, -0.075,
+    Cause("contraction", 0.0016, 8, 6, 26, 0.036, -0.4, 0.0, -0.1, -0.075,
           ("budget",)),
-    Cause("support_pain", 0.0020, 4, 4, 18, 0.034, -0.15, 0.0, -1.8, 0.0,
+    Cause("support_pain", 0.0020, 3, 4, 18, 0.040, -0.2, 0.0, -2.6, 0.0,
           ("support",)),
     # Started when the discount ends (monthly, quarterly) or the renewal offer comes (annual).
-    Cause("price", 0.0, 3, 2, 16, 0.034, -0.1, 0.0, -1.2, 0.0,
+    Cause("price", 0.0, 2, 2, 16, 0.036, -0.2, 0.0, -1.9, 0.0,
           ("price", "competitor")),
-    Cause("need_changed", 0.0016, 7, 5, 26, 0.034, -0.5, 0.65, -0.2, 0.0,
+    Cause("need_changed", 0.0017, 6, 5, 26, 0.040, -0.6, 0.85, -0.2, 0.0,
           ("product_fit", "competitor")),
 )  # fmt: skip
 NAMES = tuple(cause.name for cause in CAUSES)

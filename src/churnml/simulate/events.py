@@ -130,7 +130,7 @@ def _user_days(
     slot = slots[slot]
     user, account = roster.user[slot, week], roster.account[slot]
     activity, adoption = history.of("activity"), history.of("adoption")
-    shared = rng.normal(0, 0.12, activity.shape)  # good and bad weeks, account by account
+    shared = rng.normal(0, 0.07, activity.shape)  # good and bad weeks, account by account
 
     cadence = traits.cadence[account]
     own = (week + traits.phase[account]) % 4 == 0
@@ -140,7 +140,7 @@ def _user_days(
     for role, value in ROLE_FACTOR.items():
         factor[roster.role == role] = value
     rate *= factor[user]
-    involved = 0.3 + 0.65 * adoption[week, account]
+    involved = 0.4 + 0.55 * adoption[week, account]
     key = roster.role[user] == CHAMPION
     rate *= np.where((drawn_in[user] < involved) | key, 1.0, UNINVOLVED)
     automated = history.of("add_on")[:, AUTOMATION][week, account] > 0

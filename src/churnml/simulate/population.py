@@ -28,7 +28,7 @@ TERMS = (1, 3, 12)
 TERM_SHARES = ((0.66, 0.12, 0.22), (0.42, 0.16, 0.42), (0.18, 0.17, 0.65))
 MEDIAN_SEATS = (4.0, 8.0, 19.0)
 SEAT_PRICES = (36.0, 44.0, 52.0)
-BASE_HAZARD = (0.0040, 0.0025, 0.0017)
+BASE_HAZARD = (0.0043, 0.0027, 0.0018)
 NEVER_ADOPTED_SHARE = 0.16
 
 
@@ -60,12 +60,12 @@ def draw_population(
         calls=rng.random(n) < 0.15,
         signup_day=signup_day,
         anchor=np.minimum(signup_day - MONTH_STARTS[month_of(signup_day)], 27),
-        activity=rng.normal(0, 0.3, n) - 0.4 * steady,
-        ceiling=np.clip(rng.normal(0.68, 0.16, n), 0.25, 1.0),
+        activity=rng.normal(0, 0.22, n) - 0.4 * steady,
+        ceiling=np.clip(rng.normal(0.68, 0.13, n), 0.25, 1.0),
         speed=rng.uniform(0.06, 0.16, n),
         mood=rng.normal(0, 0.6, n) + 0.3 * steady,
-        growth=rng.normal(0.0006, 0.0020, n) * (1 - steady),
-        base_hazard=np.array(BASE_HAZARD)[segment] * np.exp(rng.normal(-0.06, 0.35, n)) * calm,
+        growth=rng.normal(0.0006, 0.0035, n) * (1 - steady),
+        base_hazard=np.array(BASE_HAZARD)[segment] * np.exp(rng.normal(-0.02, 0.2, n)) * calm,
         exposure=rng.gamma(4.0, 0.25, n) * calm,
         phase=rng.integers(0, 52, n),
     )
@@ -78,7 +78,7 @@ def _first_state(
     n = len(traits.segment)
     needed = np.array(MEDIAN_SEATS)[traits.segment] * np.exp(rng.normal(0, 0.45, n))
     needed = np.where(traits.steady, 2.4, np.clip(needed, 1.6, 120))
-    seats = np.maximum(np.ceil(needed * rng.uniform(1.0, 1.35, n)), 2).astype(np.int64)
+    seats = np.maximum(np.ceil(needed * rng.uniform(1.0, 1.6, n)), 2).astype(np.int64)
     old = np.arange(n) < book
 
     onset = np.full((len(CAUSES), n), NOT_PLANTED, dtype=np.int64)
@@ -123,7 +123,7 @@ def _first_state(
 
 def draw_strength(rng: np.random.Generator, shape: int | tuple[int, ...]) -> Floats:
     """Strengths of planted causes, mean 1."""
-    return rng.gamma(3.0, 1 / 3.0, shape)
+    return rng.gamma(5.0, 1 / 5.0, shape)
 
 
 def add_on_prices(core: Floats) -> Floats:

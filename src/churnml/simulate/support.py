@@ -93,7 +93,7 @@ def surveys_table(
     member = roster.role[user] == MEMBER
     chance = np.stack(
         [
-            asked * np.where(member, 0.12, 0.4),
+            asked * np.where(member, 0.2, 0.55),
             np.full(len(slot), 0.003),
             np.full(len(slot), 0.004),
         ]

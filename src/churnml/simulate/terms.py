@@ -27,8 +27,8 @@ NOTICE_DAYS = 28  # before a renewal in which long contracts are mostly cancelle
 MIDWAY = {1: 1.0, 3: 0.6, 12: 0.3}
 AT_RENEWAL = {1: 1.0, 3: 1.8, 12: 5.0}
 LATE_SHARE = 0.12  # cancellations that we learn of after the end
-GROWS = 0.07  # weekly chance that an account whose seats are full buys more
-CUTS, CUTS_AT_RENEWAL = 0.03, 0.45  # chance that one with many idle seats gives some back
+GROWS = 0.055  # weekly chance that an account whose seats are full buys more
+CUTS, CUTS_AT_RENEWAL = 0.024, 0.4  # chance that one with many idle seats gives some back
 PRODUCT_MOVES = 0.08  # above any weekly chance that add-ons or the plan tier move
 UPLIFT = 0.03  # list price rise at an annual renewal
 HELD_REASONS = tuple(tuple(REASONS.index(r) for r in cause.reasons) for cause in CAUSES)
@@ -131,8 +131,8 @@ def _move_seats(state: State, traits: Traits, rows: Ints, drawn: Floats, may_cut
     seats = state.seats[rows]
     need = np.exp(state.demand[rows] + 0.5 * np.minimum(dulled + 0.2, 0))
     full = need / seats
-    grows = drawn < GROWS * _rises(full, 1.0, 0.06) * _rises(dulled, -0.5, 0.2)
-    cuts = ~grows & (drawn > 1 - may_cut * _rises(-full, -0.62, 0.07)) & (seats > 2)
+    grows = drawn < GROWS * _rises(full, 1.05, 0.11) * _rises(dulled, -0.5, 0.2)
+    cuts = ~grows & (drawn > 1 - may_cut * _rises(-full, -0.55, 0.09)) & (seats > 2)
     wanted = np.ceil(need * 1.12).astype(np.int64)
     more = np.maximum(wanted, np.ceil(1.07 * seats).astype(np.int64))
     fewer = np.clip(wanted, 2, np.floor(0.92 * seats).astype(np.int64))
@@ -144,8 +144,8 @@ def _move_products(state: State, traits: Traits, rows: Ints, drawn: Floats) -> N
     dulled = (state.activity - traits.activity)[rows]
     adopted = state.adoption[rows] - 0.6
     lively = ~traits.steady[rows]
-    buys = 0.0016 * np.exp(1.5 * adopted + 0.8 * dulled) * lively
-    drops = 0.0026 * np.exp(-1.6 * adopted - 0.9 * dulled)
+    buys = 0.0013 * np.exp(3.0 * adopted + 1.2 * dulled) * lively
+    drops = 0.0026 * np.exp(-2.5 * adopted - 1.4 * dulled)
     prices = add_on_prices(core_list(state)[rows])
     left = drawn.copy()
     for product, price in enumerate(prices):
@@ -155,8 +155,8 @@ def _move_products(state: State, traits: Traits, rows: Ints, drawn: Floats) -> N
         moves = (left >= 0) & (left < chance)
         state.add_on[product, rows[moves]] = np.where(held, 0.0, price)[moves]
         left -= chance
-    up = 0.0009 * np.exp(2 * adopted + 0.5 * dulled) * lively * (state.tier[rows] < len(TIERS) - 1)
-    down = 0.0014 * np.exp(-1.5 * adopted - 0.8 * dulled) * (state.tier[rows] > 0)
+    up = 0.0009 * np.exp(3 * adopted + 1.0 * dulled) * lively * (state.tier[rows] < len(TIERS) - 1)
+    down = 0.0014 * np.exp(-2.5 * adopted - 1.2 * dulled) * (state.tier[rows] > 0)
     upgrades = (left >= 0) & (left < up)
     downgrades = (left >= up) & (left < up + down)
     state.tier[rows] += upgrades.astype(np.int64) - downgrades

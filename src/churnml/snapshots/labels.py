@@ -26,8 +26,7 @@ def build_outcome_ledger(
     spans = OutcomeView(data_through).subscription_spans()
     connection.execute(f"create or replace table outcome_spans as {spans}")
     connection.execute(
-        "create or replace table outcome_ledger as "
-        + segments("outcome_spans", ledger.grace_days)
+        "create or replace table outcome_ledger as " + segments("outcome_spans", ledger.grace_days)
     )
     connection.execute(
         "create or replace table outcome_churns as "

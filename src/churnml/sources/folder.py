@@ -70,9 +70,15 @@ def relation(
                 f"Correct [tables.{name}] in churnml.toml."
             )
     else:
-        found = [folder / f"{name}{suffix}" for suffix in SUFFIXES if (folder / f"{name}{suffix}").is_file()][:1]
+        found = [
+            folder / f"{name}{suffix}"
+            for suffix in SUFFIXES
+            if (folder / f"{name}{suffix}").is_file()
+        ][:1]
         if not found and (folder / name).is_dir():
-            found = sorted((folder / name).rglob("*.parquet")) or sorted((folder / name).rglob("*.csv"))
+            found = sorted((folder / name).rglob("*.parquet")) or sorted(
+                (folder / name).rglob("*.csv")
+            )
         if not found:
             return None
     listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in found)

@@ -112,7 +112,9 @@ def open_workspace(
         connection.execute(f"create {kind} {name} as {canonical(TABLES[name], found)}")
         columns[name] = frozenset(found) & frozenset(TABLES[name].names)
 
-    first, last = connection.execute("select min(occurred_at), max(known_at) from events").fetchall()[0]
+    first, last = connection.execute(
+        "select min(occurred_at), max(known_at) from events"
+    ).fetchall()[0]
     through = floor_day(last)
     if config.source.data_through is not None:
         through = as_moment(config.source.data_through)
@@ -137,9 +139,7 @@ def open_workspace(
     )
 
 
-def _meanings(
-    connection: duckdb.DuckDBPyConnection, config: Config
-) -> dict[str, tuple[str, ...]]:
+def _meanings(connection: duckdb.DuckDBPyConnection, config: Config) -> dict[str, tuple[str, ...]]:
     """The declared meanings, and those whose own word is the name of an event."""
     names = {row[0] for row in connection.execute("select distinct event from events").fetchall()}
     mapped = {meaning: tuple(known) for meaning, known in config.events.meaning.items()}
@@ -175,7 +175,8 @@ def _visible(table: Table, name: str, types: Mapping[str, str]) -> str:
     if is_dated(types[name]):
         return f"({value} + interval 1 day)"
     if types[name] == "VARCHAR":
-        return f"({value} + case when length({quoted(name)}) <= 10 then interval 1 day else interval 0 day end)"
+        dated = f"length({quoted(name)}) <= 10"
+        return f"({value} + case when {dated} then interval 1 day else interval 0 day end)"
     return value
 
 

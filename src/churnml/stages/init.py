@@ -12,7 +12,7 @@ from churnml.errors import ConfigError
 from churnml.sources.folder import SUFFIXES
 from churnml.stages.project import CONFIG_NAME, write_whole
 
-TEMPLATE = '''\
+TEMPLATE = """\
 # What {name} decides. Every key below that is commented out shows its default.
 version = 1
 name = "{name}"
@@ -91,7 +91,7 @@ max_calibration_error = 0.1
 # [serve]
 # port = 3000
 # stale_after_days = 14
-'''
+"""
 
 
 def init_project(folder: Path, data: str | None) -> tuple[Path, list[str], list[str]]:

@@ -64,7 +64,9 @@ class Project:
     def play_texts(self) -> dict[str, str]:
         """The company's own plays: where -> text."""
         folder = self.folder / "plays"
-        return {str(path): path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.toml"))}
+        return {
+            str(path): path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.toml"))
+        }
 
 
 def open_project(folder: Path) -> Project:

@@ -10,7 +10,7 @@ from churnml.stages.project import Project
 
 def challengers(project: Project) -> dict[str, Bundle]:
     """target -> the model trained last; targets without one are left out."""
-    found = {}
+    found: dict[str, Bundle] = {}
     for target in project.config.targets:
         try:
             version = version_of_alias(

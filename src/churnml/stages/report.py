@@ -119,8 +119,12 @@ def ledger_months(workspace: Workspace, basis: str) -> list[LedgerMonth]:
         return []
     last = datetime(through.year, through.month, 1)
     if last == through:
-        last = _months_before(last, 1)  # the data end where this month begins: nothing of it is known
-    first = max(_months_before(last, MONTHS - 1), datetime(first_of_data.year, first_of_data.month, 1))
+        last = _months_before(
+            last, 1
+        )  # the data end where this month begins: nothing of it is known
+    first = max(
+        _months_before(last, MONTHS - 1), datetime(first_of_data.year, first_of_data.month, 1)
+    )
     count = (last.year - first.year) * 12 + last.month - first.month + 1
     if count < 1:
         return []

@@ -53,7 +53,9 @@ def bundles_to_score(project: Project, alias: Alias) -> dict[str, Bundle]:
         from churnml.stages.registry import challengers
 
         found = challengers(project)
-    chosen = {target: found[target] for target in project.config.targets if target in found}
+    chosen: dict[str, Bundle] = {
+        target: found[target] for target in project.config.targets if target in found
+    }
     if not chosen:
         todo = "churnml train, then churnml promote" if alias == "champion" else "churnml train"
         raise NotFound(
@@ -228,7 +230,10 @@ def write_scores(rows: Sequence[ScoreRow], out: Path) -> None:
         "mrr": pa.float64(),
         "reasons": pa.list_(
             pa.struct(
-                [(name, pa.float64() if name == "contribution" else pa.string()) for name in _REASON]
+                [
+                    (name, pa.float64() if name == "contribution" else pa.string())
+                    for name in _REASON
+                ]
             )
         ),
     }
@@ -242,7 +247,9 @@ def write_scores(rows: Sequence[ScoreRow], out: Path) -> None:
                 else pa.array(reasons, kinds[name])
             )
         else:
-            columns[name] = pa.array([getattr(row, name) for row in rows], kinds.get(name, pa.string()))
+            columns[name] = pa.array(
+                [getattr(row, name) for row in rows], kinds.get(name, pa.string())
+            )
     table = pa.table(columns)
     if as_csv:
         write_whole(out, lambda path: pacsv.write_csv(table, path))
@@ -254,5 +261,9 @@ def _plain_reason(reason: Mapping[str, Any]) -> dict[str, Any]:
     value = reason["value"]
     return {
         **{name: reason[name] for name in _REASON},
-        "value": None if value is None else f"{value:g}" if isinstance(value, float) else str(value),
+        "value": None
+        if value is None
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value),
     }

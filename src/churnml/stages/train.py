@@ -15,7 +15,14 @@ import pandas as pd
 from churnml import __version__
 from churnml.config import target_of
 from churnml.errors import ConfigError, Refused
-from churnml.stages.build import Built, build, calendar_dates, label_frame, open_tables, target_basis
+from churnml.stages.build import (
+    Built,
+    build,
+    calendar_dates,
+    label_frame,
+    open_tables,
+    target_basis,
+)
 from churnml.stages.project import Project, write_whole
 from churnml.training.plots import draw_plots
 from churnml.training.track import RunFacts, log_training
@@ -66,7 +73,9 @@ def train(
     say("Reading and checking the tables …")
     with open_tables(project) as workspace:
         dates = calendar_dates(workspace, config)
-        say(f"Building features at {len(dates)} dates, {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d} …")
+        say(
+            f"Building features at {len(dates)} dates, {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d} …"
+        )
         built = build(workspace, config, dates, families or config.training.families)
         say(f"{len(built.frame):,} snapshots, {len(built.features)} features.")
         ledger_basis = target_basis(workspace, config)

@@ -5,6 +5,7 @@ shap draws the beeswarm from the contributions that the bundle gives; its explai
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -15,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from churnml.features.spec import Feature
 from churnml.scoring.contributions import Explained, explain_matrix
 from churnml.scoring.predict import FloatArray
 from churnml.training.evaluate import MODEL
@@ -26,11 +28,16 @@ SHOWN_DRIVERS = 12
 
 
 def draw_plots(
-    trained: TrainedTarget, folder: Path, seed: int, beeswarm: bool = True
+    trained: TrainedTarget,
+    features: Sequence[Feature],
+    folder: Path,
+    seed: int,
+    beeswarm: bool = True,
 ) -> list[Path]:
     """Draw reliability, ROC and precision-recall, gains, drivers and shap's beeswarm as PNGs.
 
-    seed: of the sample of rows that are explained. beeswarm: False spares shap's import (it takes
+    features: the declared features, for their drivers. seed: of the sample of rows that are
+    explained. beeswarm: False spares shap's import (it takes
     seconds). Returns the files written to `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +50,7 @@ def draw_plots(
         _reliability(trained, folder / "reliability.png"),
         _curves(trained, folder / "curves.png"),
         _gains(trained, folder / "gains.png"),
-        _drivers(trained, explained, folder / "drivers.png"),
+        _drivers(trained, features, explained, folder / "drivers.png"),
     ]
     if beeswarm:
         written.append(_beeswarm(trained, explained, matrix, folder / "beeswarm.png"))
@@ -102,8 +109,10 @@ def _gains(trained: TrainedTarget, path: Path) -> Path:
     return _save(figure, path)
 
 
-def _drivers(trained: TrainedTarget, explained: Explained, path: Path) -> Path:
-    driver_of: dict[str, str] = {feature.name: feature.driver for feature in trained.features}
+def _drivers(
+    trained: TrainedTarget, features: Sequence[Feature], explained: Explained, path: Path
+) -> Path:
+    driver_of: dict[str, str] = {feature.name: feature.driver for feature in features}
     sums: dict[str, FloatArray] = defaultdict(lambda: np.zeros(len(explained.raw)))
     for place, name in enumerate(trained.bundle.features):
         sums[driver_of[name]] = sums[driver_of[name]] + explained.contributions[:, place]

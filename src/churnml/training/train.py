@@ -66,7 +66,6 @@ class TrainedTarget:
     verdict: Verdict
     predictions: pd.DataFrame
     test: TrainingTable
-    features: tuple[Feature, ...]
     notes: tuple[str, ...]
 
     @property
@@ -165,7 +164,6 @@ def _train(
             }
         ),
         test=test,
-        features=tuple(f for f in catalog_features if f.name in bundle.features),
         notes=notes,
     )
 
@@ -313,7 +311,11 @@ def _with_papers(
         for name, found in evaluation.metrics.items()
     }
     papers: dict[str, Any] = {
-        "definition": {**declared.model_dump(), "grace_days": settings.grace_days},
+        "definition": {
+            **declared.model_dump(),
+            "grace_days": settings.grace_days,
+            "basis": settings.basis,
+        },
         "split": split_in_plain(split, parts),
         "baselines": {name: found for name, found in metrics.items() if name != MODEL},
         "without_treated": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 
 import pytest
@@ -19,7 +20,7 @@ FIRST, THROUGH = datetime(2024, 1, 3, 9), datetime(2024, 12, 20)
 def test_weekly_dates_are_seven_days_apart_and_inside_the_data(weekday: str, days: int) -> None:
     through = datetime.fromordinal(FIRST.toordinal() + days)
     dates = as_of_dates(CalendarConfig(weekday=weekday), FIRST, through)  # type: ignore[arg-type]
-    assert all((b - a).days == 7 for a, b in zip(dates, dates[1:], strict=False))
+    assert all((b - a).days == 7 for a, b in itertools.pairwise(dates))
     assert {date.strftime("%A").lower() for date in dates} == {weekday}
     assert 28 <= (dates[0] - FIRST).days + 1 <= 35
     assert 0 <= (through - dates[-1]).days < 7

@@ -40,7 +40,7 @@ def test_a_wrong_key_is_named_with_what_was_found(text: str, words: str) -> None
 
 def test_an_undeclared_target_is_told_with_those_that_are() -> None:
     config = parse_config("[targets.churn]\nlead_days = 0")
-    with pytest.raises(ConfigError, match="expansion.*Expected one of churn"):
+    with pytest.raises(ConfigError, match=r"expansion.*Expected one of churn"):
         target_of(config, "expansion")
 
 

@@ -3,7 +3,9 @@
 from churnml.features.spec import (
     Cadence,
     Change,
+    Driver,
     Feature,
+    Function,
     Level,
     Measure,
     PerSeat,
@@ -32,7 +34,15 @@ LESS_IS_RISK = {"churn": -1, "contraction": -1, "expansion": +1}
 MORE_IS_RISK = {"churn": +1, "contraction": +1, "expansion": -1}
 
 
-def _usage(name, fn, unit, driver, what, direction, needs=()):  # type: ignore[no-untyped-def]
+def _usage(
+    name: str,
+    fn: Function,
+    unit: str,
+    driver: Driver,
+    what: str,
+    direction: dict[str, int],
+    needs: tuple[str, ...] = (),
+) -> Feature:
     return Feature(name, "events", fn, unit, driver, "usage", what, direction, needs=needs)
 
 
