@@ -13,6 +13,7 @@ from pathlib import Path
 os.environ.setdefault("OTEL_SDK_DISABLED", "true")
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
 
+import anyio.to_thread
 import bentoml
 from starlette.exceptions import HTTPException
 
@@ -63,7 +64,8 @@ class ChurnService:
         return True
 
     async def __is_ready__(self) -> bool:
-        held = desk.held()
+        # In a thread: a champion that was promoted meanwhile is read here too.
+        held = await anyio.to_thread.run_sync(desk.held)
         if held.why_not:
             raise HTTPException(503, held.why_not)
         return True

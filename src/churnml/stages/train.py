@@ -93,8 +93,8 @@ def train(
             labels = label_frame(workspace, config, target)
             try:
                 trained = train_target(
-                    built.frame, labels, built.features, target, config.targets[target],  # type: ignore[index]
-                    replace(settings, basis=config.targets[target].basis or ledger_basis),
+                    built.frame, labels, built.features, target, target_of(config, target),
+                    replace(settings, basis=target_of(config, target).basis or ledger_basis),
                     workspace.data_through, _params(project, target),
                 )  # fmt: skip
             except Refused as refusal:
