@@ -19,7 +19,7 @@ from churnml.training.assemble import BoolArray, TrainingTable
 
 TRAIN_SHARE = 0.75  # of the dates before the test that remain after the gap: 60/20/20 in all
 TEST_SHARE = 0.2  # of all dates that remain after the gaps
-SHORTFALL_WEIGHT = 10.0  # a part without enough outcomes is worse than any uneven share
+SHORTFALL_WEIGHT = 10.0  # all outcomes that are wanted missing, against wholly uneven shares
 MAX_CANDIDATES = 200
 
 
@@ -171,8 +171,11 @@ def _cost(
     )
     train, before, test = int(last_before[c]), last_before[c] + ends - c, end - tests
     cost = np.abs(train / before - TRAIN_SHARE) + np.abs(test / (before + test) - TEST_SHARE)
-    for have, need in zip(found, (needs.train, needs.calibrate, needs.test), strict=True):
-        cost += SHORTFALL_WEIGHT * np.maximum(0.0, 1.0 - have / need)
+    # A missing outcome weighs the same in every part: where there are too few for all, the shares
+    # decide, and no part is starved to fill another.
+    wanted = (needs.train, needs.calibrate, needs.test)
+    for have, need in zip(found, wanted, strict=True):
+        cost += SHORTFALL_WEIGHT * np.maximum(0, need - have) / sum(wanted)
     return cost
 
 

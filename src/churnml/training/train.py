@@ -120,7 +120,12 @@ def _train(
     whole = assemble(features, labels, catalog_features)
     _refuse_too_few(whole, "all labelled snapshots", training.min_outcomes, labels)
     gap_days = declared.lead_days + declared.horizon_days + settings.grace_days
-    needs = Needs(training.min_outcomes, MIN_SLOPE_OUTCOMES, settings.gates.min_outcomes)
+    needs = Needs(
+        # Fewer outcomes to learn from than to judge by would be a well-measured poor model.
+        train=max(training.min_outcomes, 2 * settings.gates.min_outcomes),
+        calibrate=MIN_SLOPE_OUTCOMES,
+        test=settings.gates.min_outcomes,
+    )
     split = choose_split(whole, gap_days, settings.split, needs)
     train, later, test = _parts(whole, split, training, labels)
     fitted = fit(train, params, training.seed)
