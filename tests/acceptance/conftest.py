@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -45,14 +44,6 @@ class RealProject:
         self.run("score", "--alias", alias, "--out", "scores.parquet")
         self.run("report", "--alias", alias)
         assert (self.folder / "report.html").stat().st_size > 10_000
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    folder = os.environ.get("CHURNML_REAL_DATA")
-    assert folder, "CHURNML_REAL_DATA is not set: export it as the folder with the real data"
-    assert Path(folder).is_dir(), f"CHURNML_REAL_DATA: no folder {folder}"
-    return Path(folder)
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,8 @@ def init(
     if missing:
         out.print(
             f"Tables still missing: {', '.join(missing)}. Put them there as .parquet or .csv, or map "
-            "your own exports with [tables.…] in that file."
+            "your own exports with [tables.…] in that file.",
+            markup=False,
         )
     out.print(f"Next: churnml check --project {folder}")
 
@@ -49,12 +50,15 @@ def simulate(
     accounts: Annotated[int, typer.Option(help="Accounts that ever paid.")] = 600,
     weeks: Annotated[int, typer.Option(help="Weeks of history.")] = 104,
     seed: Annotated[int, typer.Option(help="Same seed, same company.")] = 7,
+    rollouts: Annotated[
+        int, typer.Option(help="Futures lived per true probability; 0 writes none.")
+    ] = 64,
 ) -> None:
     """Simulate a SaaS company with known causes of churn, and write its tables as Parquet."""
     from churnml.stages.simulate import simulate_company
 
     say(f"Simulating {accounts} accounts over {weeks} weeks …")
-    counts = simulate_company(out_folder, accounts, weeks, seed)
+    counts = simulate_company(out_folder, accounts, weeks, seed, rollouts)
     table(None, ("table", "rows"), [(name, f"{rows:,}") for name, rows in counts.items()], ".n")
     out.print(f"Wrote {out_folder} (and the planted truth in {out_folder / 'truth'})")
 

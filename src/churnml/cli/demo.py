@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
+import shutil
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
-from churnml.cli.app import out
+import typer
+
+from churnml.cli.app import app, out, share
 from churnml.errors import ChurnmlError, ConfigError
 
-READY_SECONDS = 90
 MARK = ".churnml-demo"
+# The demo never looks at the true probabilities, which take most of a simulation's time.
+ROLLOUTS = 4
 
 
 def run_demo(folder: Path, accounts: int) -> None:
-    """Simulate, check, build, train, promote, score, report, serve, ask, stop.
+    """Simulate, check, train, promote, score, report, serve, ask, stop.
 
     The folder is made anew each time, if it is one that a demo made.
     Raises: ConfigError if the folder holds something else; ChurnmlError if a step fails.
@@ -28,11 +27,10 @@ def run_demo(folder: Path, accounts: int) -> None:
     began = time.monotonic()
     _clear(folder)
     data = folder / "data"
-    _run("simulate", "--out", str(data), "--accounts", str(accounts))
-    _run("init", str(folder), "--data", str(data))
     here = ("--project", str(folder))
+    _run("simulate", "--out", str(data), "--accounts", str(accounts), "--rollouts", str(ROLLOUTS))
+    _run("init", str(folder), "--data", str(data))
     _run("check", *here)
-    _run("features", *here, "--labels", "--out", str(folder / "features.parquet"))
     _run("train", *here)
     _run("promote", *here)
     _run("score", *here, "--out", str(folder / "scores.parquet"))
@@ -41,21 +39,27 @@ def run_demo(folder: Path, accounts: int) -> None:
     _ask(folder, account)
     out.rule("What you have now", align="left")
     out.print(
-        f"In {folder}/ after {time.monotonic() - began:.0f} s: data/ (tables, and truth/ with the planted "
-        "causes), churnml.toml,\nfeatures.parquet, artifacts/ (out-of-time predictions), bundles/ "
-        "(champions), mlflow.db, store.db,\nscores.parquet and report.html.\n\nTry next:\n"
+        f"Made in {time.monotonic() - began:.0f} s, in {folder}/:\n"
+        "  data/            the company's tables, and truth/ with the planted causes\n"
+        "  churnml.toml     what the company decides\n"
+        "  artifacts/       out-of-time predictions of each target\n"
+        "  mlflow.db        runs, metrics, plots, model cards, the registry\n"
+        "  bundles/         the champions, as the service reads them\n"
+        "  store.db         the scored book\n"
+        "  scores.parquet   the same as a file\n"
+        "  report.html      the leadership report: open it in a browser\n\n"
+        "Try next:\n"
         f"  churnml explain {account} --project {folder} --lang ja\n"
+        f"  churnml features --project {folder} --labels --out features.parquet\n"
         f"  churnml serve --project {folder}\n"
         f"  mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db\n"
-        "  churnml init my-company --data PATH   (accounts, events and subscriptions, as Parquet or CSV)",
+        "  churnml init my-company --data PATH   (accounts, events and subscriptions, Parquet or CSV)",
         markup=False,
         soft_wrap=True,
     )
 
 
 def _clear(folder: Path) -> None:
-    import shutil
-
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).is_file():
             raise ConfigError(
@@ -68,11 +72,12 @@ def _clear(folder: Path) -> None:
 
 
 def _run(*arguments: str) -> None:
+    """Run one command as if typed, in this process: libraries are loaded once."""
     out.rule(f"churnml {' '.join(arguments)}", align="left")
-    done = subprocess.run([sys.executable, "-m", "churnml", *arguments], check=False)
-    if done.returncode:
+    code = typer.main.get_command(app).main(arguments, "churnml", standalone_mode=False)
+    if code:
         raise ChurnmlError(
-            f"demo: `churnml {' '.join(arguments)}` ended with exit code {done.returncode}. Expected 0. "
+            f"demo: `churnml {' '.join(arguments)}` ended with exit code {code}. Expected 0. "
             "The reason stands above."
         )
 
@@ -84,75 +89,51 @@ def _most_urgent(folder: Path) -> str:
 
     store = open_store(open_project(folder).store_url)
     try:
-        book = store.latest_book("churn")
+        book = store.latest_book("churn") or store.latest_book()
     finally:
         store.close()
     rows = [row for row in (book.scores if book else ()) if row.probability is not None]
     if not rows:
-        raise ChurnmlError(
-            "demo: the book holds no churn score. Expected some. Run the demo again."
-        )
+        raise ChurnmlError("demo: the book holds no score. Expected some. Run the demo again.")
     return max(rows, key=lambda row: (row.probability or 0) * row.mrr).account_id
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _ask(folder: Path, account: str) -> None:
     """Start the service, ask it for one account, print the answer, stop it."""
-    port = _free_port()
+    import json
+
+    from churnml.serve.launch import HOST, free_port, start, stop, wait_until_ready
+
+    port = free_port()
     out.rule(f"churnml serve --project {folder} --port {port}", align="left")
-    log = folder / "service.log"
-    with log.open("wb") as sink:
-        service = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "churnml",
-                "serve",
-                "--project",
-                str(folder),
-                "--port",
-                str(port),
-            ],
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-        )
+    with (folder / "service.log").open("wb") as log:
+        service = start(folder, port, log)
         try:
-            _wait(service, f"http://127.0.0.1:{port}/readyz", log)
-            url = f"http://127.0.0.1:{port}/v1/accounts/{account}"
+            wait_until_ready(service, port)
+            url = f"http://{HOST}:{port}/v1/accounts/{account}"
             out.print(f"GET {url}", markup=False)
-            with urllib.request.urlopen(url, timeout=30) as answer:
+            with urlopen(url, timeout=30) as answer:
                 _show(json.load(answer))
         finally:
-            service.terminate()
-            try:
-                service.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                service.kill()
-                service.wait()
+            stop(service)
     out.print("The service has stopped.\n")
 
 
-def _wait(service: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if service.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.25)
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-    raise ChurnmlError(
-        f"demo: the service was not ready within {READY_SECONDS} s. Expected it to answer {url}. "
-        f"See {log}:\n{tail}"
-    )
-
-
 def _show(answer: dict[str, Any]) -> None:
-    out.print(json.dumps(answer, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+    """What a CSM needs of the answer: how likely, why, what to do."""
+    out.print(
+        f"{answer['account_id']}  {answer['segment'] or ''}  {answer['mrr']:,.2f} "
+        f"{answer['currency']} a month, as of {answer['as_of'][:10]}",
+        markup=False,
+    )
+    for score in answer["scores"]:
+        chance = share(score["probability"], 1) or "too little data"
+        out.print(
+            f"\n{score['target']} within {score['horizon_days']} days: {chance}  {score['tier']}",
+            markup=False,
+        )
+        for reason in score["reasons"]:
+            out.print(f"  {'−' if reason['protective'] else '+'} {reason['text']}", markup=False)
+        action = score["action"]
+        out.print(f"  → {action['title']}: {action['text']}", markup=False)
+    out.print()

@@ -28,11 +28,11 @@ METRICS = (
     ("pr_auc", "PR AUC"),
     ("log_loss", "log loss"),
     ("brier", "Brier"),
-    ("calibration_slope", "cal. slope"),
-    ("calibration_error", "cal. error"),
-    ("lift_10", "lift 10 %"),
-    ("precision_at_capacity", "precision @ capacity"),
-    ("mrr_recall_at_capacity", "MRR recall @ capacity"),
+    ("calibration_slope", "calibration slope"),
+    ("calibration_error", "calibration error"),
+    ("lift_at_10_percent", "lift at 10 %"),
+    ("precision_at_capacity", "precision at capacity"),
+    ("mrr_recall_at_capacity", "MRR recall at capacity"),
 )
 
 
@@ -68,18 +68,19 @@ def _show_trained(result: Any) -> None:
         return
     test = result.split["test"]
     out.print(
-        f"Tested out of time on {test['rows']:,} snapshots from {test['from']} to {test['until']}: "
+        f"Tested out of time on {test['rows']:,} snapshots from {test['first']} to {test['last']}: "
         f"{test['positive_rows']:,} with the outcome ({share(test['positive_rows'] / test['rows'], 1)})."
     )
-    shown = [(key, title) for key, title in METRICS if key in result.metrics["model"]]
+    names = list(result.metrics)
     table(
         None,
-        ("", *(title for _, title in shown)),
+        ("", *(name.replace("_", " ") for name in names)),
         [
-            (name.replace("_", " "), *(_estimate(found[key], name == "model") for key, _ in shown))
-            for name, found in result.metrics.items()
+            (title, *(_estimate(result.metrics[name][key], name == "model") for name in names))
+            for key, title in METRICS
+            if key in result.metrics["model"]
         ],
-        "." + "n" * len(shown),
+        "." + "n" * len(names),
     )
     out.print("The gate: " + ("open." if result.promotable else "closed."))
     for check in result.checks:
@@ -96,7 +97,7 @@ def _estimate(found: dict[str, float | None], with_interval: bool) -> str:
         return ""
     if not with_interval or found["low"] is None:
         return figure(found["value"])
-    return f"{figure(found['value'])}\n[{figure(found['low'], 2)}, {figure(found['high'], 2)}]"
+    return f"{figure(found['value'])} [{figure(found['low'], 2)}, {figure(found['high'], 2)}]"
 
 
 @app.command()

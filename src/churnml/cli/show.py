@@ -105,7 +105,7 @@ def serve(
     from churnml.stages.project import open_project
 
     opened = open_project(project)
-    raise typer.Exit(run(project, port or opened.config.serve.port))
+    run(project, port or opened.config.serve.port)
 
 
 @app.command()
@@ -113,7 +113,7 @@ def demo(
     folder: Annotated[Path, typer.Option("--out", help="Folder for the demo's project.")] = Path(
         "demo"
     ),
-    accounts: Annotated[int, typer.Option(help="Accounts of the simulated company.")] = 600,
+    accounts: Annotated[int, typer.Option(help="Accounts of the simulated company.")] = 1000,
 ) -> None:
     """Simulate a company and walk the whole road, from its tables to an answer over HTTP."""
     from churnml.cli.demo import run_demo

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from churnml.errors import ChurnmlError
 from churnml.explain.drivers import by_driver, declared, driver_columns
 from churnml.explain.reading import Row, Value, is_missing
 from churnml.explain.tell import Teller
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEAST_LOG_ODDS = 0.01  # a driver that moves the probability by less than 0.3 points is no reason
 SPEAKS_SHARE = 0.1  # a feature may speak for its driver from this share of the strongest one's pull

@@ -48,16 +48,14 @@ def build_features(
         table = f"x_{feature.name}"
         sql = EXPRESSIONS[feature.fn.name].format(days=feature.fn.days)
         connection.execute(f"create or replace temp table {table} as {sql}")
-        joins.append(
-            f"left join {table} on {table}.account_id = v.account_id and {table}.as_of = v.as_of"
-        )
+        joins.append(f"left join {table} using (n)")
         value = f"coalesce({table}.x, 0)" if feature.fn.name in ZERO else f"{table}.x"
         kind = "varchar" if feature.categorical else "double"
         wanted.append(f"cast({value} as {kind}) as {feature.name}")
     selected = "".join(f", {column}" for column in wanted)
     connection.execute(
-        f"create or replace table feature_rows as select v.account_id, v.as_of{selected} "
-        f"from event_values v {' '.join(joins)} order by v.as_of, v.account_id"
+        f"create or replace table feature_rows as select s.account_id, s.as_of{selected} "
+        f"from spine s join event_values v using (n) {' '.join(joins)} order by n"
     )
     for feature in features:
         connection.execute(f"drop table if exists x_{feature.name}")
@@ -92,6 +90,6 @@ def context_frame(
         f"{min_tenure_days} as enough_data, case when v.first_day is null then 'no_events' "
         f"when s.a - v.first_day < {min_tenure_days} then 'too_new' end as enough_data_reason "
         "from spine s join accounts c using (account_id) "
-        "left join event_values v using (account_id, as_of) order by s.as_of, s.account_id"
+        "left join event_values v using (n) order by s.n"
     ).df()
     return frame

@@ -12,13 +12,14 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict
-
-import lightgbm
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from churnml.errors import ChurnmlError
+
+if TYPE_CHECKING:
+    import lightgbm
 
 FORMAT = 1
 MODEL_FILE = "model.txt"
@@ -66,8 +67,13 @@ class Bundle:
     trained_outcomes: int
     papers: Mapping[str, Any]
     model_text: str = field(repr=False)
-    booster: lightgbm.Booster = field(repr=False)
+    loaded: lightgbm.Booster | None = field(repr=False)
     card: str = field(default="", repr=False)
+
+    @property
+    def booster(self) -> lightgbm.Booster:
+        """LightGBM's model; built from its text each time where the bundle was read without it."""
+        return self.loaded if self.loaded is not None else booster_of(self.model_text)
 
 
 _PLAIN = (
@@ -93,6 +99,8 @@ _PLAIN = (
 
 def booster_of(model_text: str) -> lightgbm.Booster:
     """A booster from LightGBM's model text. It brings its own settings: one thread, silent."""
+    import lightgbm  # seconds, and who only reads a bundle's papers needs none of it
+
     return lightgbm.Booster(model_str=model_text)
 
 
@@ -179,9 +187,10 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, with_model: bool = True) -> Bundle:
     """Read a bundle and check that it is whole and that its parts belong together.
 
+    with_model: False leaves LightGBM's text unread until somebody asks for the booster.
     Raises: ChurnmlError that says which file is missing, torn or of another bundle.
     """
     texts = {name: _read(folder, name) for name in (JSON_FILE, MODEL_FILE, CARD_FILE)}
@@ -206,26 +215,32 @@ def load_bundle(folder: Path) -> Bundle:
                 folder, name, "a file that is torn or of another bundle",
                 f"the one that {JSON_FILE} was written with",
             )  # fmt: skip
-    return _checked(folder, plain, texts)
+    bundle = _bundle(folder, plain, texts)
+    return _with_booster(folder, bundle) if with_model else bundle
 
 
-def _checked(folder: Path, plain: dict[str, Any], texts: Mapping[str, str]) -> Bundle:
-    try:
-        booster = booster_of(texts[MODEL_FILE])
-    except lightgbm.basic.LightGBMError as error:
-        raise _broken(folder, MODEL_FILE, f"no LightGBM model ({error})", "one") from None
-    features = tuple(plain["features"])
-    if tuple(booster.feature_name()) != features:
-        raise _broken(
-            folder, MODEL_FILE, f"{booster.num_feature()} columns in its own order",
-            f"the {len(features)} features that {JSON_FILE} lists",
-        )  # fmt: skip
+def _bundle(folder: Path, plain: dict[str, Any], texts: Mapping[str, str]) -> Bundle:
     if not plain["calibrator"]["slope"] > 0:
         raise _broken(folder, JSON_FILE, "a calibrator that turns the order round", "slope > 0")
     values = {name: plain[name] for name in _PLAIN}
-    values["features"] = features
+    values["features"] = tuple(plain["features"])
     values["categories"] = {name: tuple(known) for name, known in plain["categories"].items()}
-    return Bundle(**values, model_text=texts[MODEL_FILE], booster=booster, card=texts[CARD_FILE])
+    return Bundle(**values, model_text=texts[MODEL_FILE], loaded=None, card=texts[CARD_FILE])
+
+
+def _with_booster(folder: Path, bundle: Bundle) -> Bundle:
+    from lightgbm.basic import LightGBMError
+
+    try:
+        booster = booster_of(bundle.model_text)
+    except LightGBMError as error:
+        raise _broken(folder, MODEL_FILE, f"no LightGBM model ({error})", "one") from None
+    if tuple(booster.feature_name()) != bundle.features:
+        raise _broken(
+            folder, MODEL_FILE, f"{booster.num_feature()} columns in its own order",
+            f"the {len(bundle.features)} features that {JSON_FILE} lists",
+        )  # fmt: skip
+    return replace(bundle, loaded=booster)
 
 
 def _read(folder: Path, name: str) -> str:

@@ -106,15 +106,15 @@ def _bad_pointer(target: str, found: str) -> ChurnmlError:
     )
 
 
-def current_champion(bundles_dir: Path, target: str) -> Bundle | None:
-    """The target's champion, or None if none was promoted yet.
+def current_champion(bundles_dir: Path, target: str, with_model: bool = True) -> Bundle | None:
+    """The target's champion, or None if none was promoted yet. with_model: see `load_bundle`.
 
     Raises: ChurnmlError if the pointer or the bundle is broken or is of another target.
     """
     version = current_version(bundles_dir, target)
     if version is None:
         return None
-    bundle = load_bundle(bundles_dir / target / version)
+    bundle = load_bundle(bundles_dir / target / version, with_model)
     if (bundle.target, bundle.model_version) != (target, version):
         raise ChurnmlError(
             f"bundles/{target}/{version}: found a bundle of {bundle.target} "
@@ -123,13 +123,15 @@ def current_champion(bundles_dir: Path, target: str) -> Bundle | None:
     return bundle
 
 
-def champions(bundles_dir: Path) -> dict[str, Bundle]:
+def champions(bundles_dir: Path, with_model: bool = True) -> dict[str, Bundle]:
     """Target -> champion, of all targets that have one, in the order of their names.
+
+    with_model: False spares LightGBM, for those who only read what the champions' papers say.
 
     Raises: ChurnmlError if one of them is broken.
     """
     if not bundles_dir.is_dir():
         return {}
     targets = sorted(entry.name for entry in bundles_dir.iterdir() if entry.is_dir())
-    found = {target: current_champion(bundles_dir, target) for target in targets}
+    found = {target: current_champion(bundles_dir, target, with_model) for target in targets}
     return {target: bundle for target, bundle in found.items() if bundle is not None}

@@ -36,6 +36,7 @@ CHALLENGER = "challenger"
 CHAMPION = "champion"
 LOADER = "churnml.scoring.pyfunc"
 MODEL_NAME = "model"
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 for _chatty in ("mlflow", "alembic"):
     logging.getLogger(_chatty).setLevel(logging.ERROR)
@@ -66,6 +67,7 @@ def tracking(uri: str) -> Iterator[mlflow.MlflowClient]:
     Raises: ChurnmlError if MLflow refuses or cannot be reached.
     """
     before, before_registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    told = os.environ.get(URI_VARIABLE)
     try:
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
@@ -79,6 +81,11 @@ def tracking(uri: str) -> Iterator[mlflow.MlflowClient]:
     finally:
         mlflow.set_tracking_uri(before)
         mlflow.set_registry_uri(before_registry)
+        # MLflow also writes its default into the environment, where it would pass for the user's.
+        if told is None:
+            os.environ.pop(URI_VARIABLE, None)
+        else:
+            os.environ[URI_VARIABLE] = told
 
 
 def prepare(uri: str) -> None:

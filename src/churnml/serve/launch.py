@@ -33,6 +33,13 @@ def check_port(port: int, host: str = HOST) -> None:
             ) from None
 
 
+def free_port(host: str = HOST) -> int:
+    """A port that nothing listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
 def command(port: int, host: str = HOST) -> list[str]:
     """The command line that serves."""
     return [

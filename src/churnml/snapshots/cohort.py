@@ -21,7 +21,7 @@ def build_spine(
 ) -> int:
     """Make the relations `known_spans`, `known_ledger` and `spine`; return the spine's rows.
 
-    `spine` has one row per eligible account and as_of: (account_id, as_of, a, mrr). Eligible: a row
+    `spine` has one row per eligible account and as_of, numbered in that order: (n, account_id, as_of, a, mrr). Eligible: a row
     in force that pays, the account at least `min_age_days` old and known, and not leaving (leaving:
     all its paying rows have a known end and no known successor starts within the grace).
     """
@@ -35,7 +35,7 @@ def build_spine(
         "insert into calendar values (?, ?)", [(date, day_number(date)) for date in dates]
     )
     connection.execute(
-        "create or replace table paying as select l.account_id, c.as_of, c.a, l.mrr "
+        "create or replace table paying as select 0 as n, l.account_id, c.as_of, c.a, l.mrr "
         "from known_ledger l join calendar c on l.from_at <= c.as_of "
         "and c.as_of < coalesce(l.to_at, timestamp '9999-01-01') "
         "join accounts x on x.account_id = l.account_id and x.known_at <= c.as_of "
@@ -59,7 +59,8 @@ def build_spine(
         "where e.rows = e.ending group by e.account_id, e.as_of having count(b.started_at) = 0"
     )
     connection.execute(
-        "create or replace table spine as select p.* from paying p "
+        "create or replace table spine as select p.* replace (cast(row_number() over "
+        "(order by p.as_of, p.account_id) as integer) as n) from paying p "
         "anti join leaving l on l.account_id = p.account_id and l.as_of = p.as_of "
         "order by p.as_of, p.account_id"
     )

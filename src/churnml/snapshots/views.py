@@ -2,7 +2,8 @@
 
 Owns visibility: nothing else decides whether a row could be known at an `as_of`. Knows nothing of
 features, windows or labels. Both speak SQL over the workspace's relations and the relation `spine`
-(account_id, as_of, a: the day number of as_of)."""
+(n: its number, account_id,
+as_of, a: the day number of as_of)."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ class AsOfView:
     def rows(self, table: str, spine: str = "spine") -> str:
         """SQL of all visible rows of a small table, one per snapshot that sees them.
 
-        Later-filled columns read as NULL until their own time. Adds account_id and as_of of the
-        snapshot, `a`, and `age_days`: as_of minus the row's own day (0 on the day itself).
+        Later-filled columns read as NULL until their own time. Adds n, account_id and as_of of
+        the snapshot, `a`, and `age_days`: as_of minus the row's own day (0 on the day itself).
         """
         declared = TABLES[table]
         columns = []
@@ -48,7 +49,7 @@ class AsOfView:
             condition = f" and greatest({occurred}, t.known_at) <= s.as_of"
             age = f"s.a - {ceil_day(occurred)}"
         return (
-            f"select s.account_id, s.as_of, s.a, {age} as age_days, {', '.join(columns)} "
+            f"select s.n, s.account_id, s.as_of, s.a, {age} as age_days, {', '.join(columns)} "
             f"from {spine} s join {table} t on t.account_id = s.account_id{condition}"
         )
 
@@ -99,7 +100,7 @@ class AsOfView:
     def in_force(self, spans: str = "known_spans", spine: str = "spine") -> str:
         """SQL of the subscription rows that read as in force at each snapshot."""
         return (
-            f"select s.account_id, s.as_of, s.a, k.product, k.mrr, coalesce(k.list_mrr, k.mrr) as "
+            f"select s.n, s.account_id, s.as_of, s.a, k.product, k.mrr, coalesce(k.list_mrr, k.mrr) as "
             "list_mrr, k.seats, k.billing_months, k.renews_at, k.started_at, "
             f"case when {_BOOKED} then k.ended_at end as booked_end "
             f"from {spine} s join {spans} k on k.account_id = s.account_id "

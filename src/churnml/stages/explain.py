@@ -62,7 +62,7 @@ def tell_account(
     project: Project, book: AccountBook, lang: str, plays: tuple[Play, ...]
 ) -> ToldAccount:
     """Put an account's stored scores into words."""
-    bundles = champions(project.bundles)
+    bundles = champions(project.bundles, with_model=False)
     told = []
     for row in book.scores:
         bundle = bundles.get(row.target)

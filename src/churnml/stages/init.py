@@ -28,8 +28,10 @@ path = "{path}"          # relative to this file; ${{VARIABLE}} is replaced by t
 # tickets, surveys, milestones and interventions add their features). A table that is
 # named or shaped differently is mapped with SQL over the raw exports, or another file:
 # [tables.events]
-# sql = "select student_id as account_id, date_watched as occurred_at, 'watch' as event \\
-#        from read_csv('learning.csv')"
+# sql = '''
+#   select student_id as account_id, date_watched as occurred_at, 'watch' as event
+#   from read_csv('learning.csv')
+# '''
 # [tables.accounts]
 # file = "exports/accounts-*.csv"
 

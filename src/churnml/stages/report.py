@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -56,7 +55,7 @@ def report_data(project: Project, lang: str, alias: Alias = "champion") -> Repor
         months = ledger_months(workspace, basis)
         coverage = table_coverage(workspace.validation)
         currency, through = workspace.currency, workspace.data_through
-    bundles = champions(project.bundles)
+    bundles = champions(project.bundles, with_model=False)
     promoted = set(bundles)
     if alias == "challenger":
         from churnml.stages.registry import challengers
@@ -190,11 +189,11 @@ def evaluation_of(bundle: Bundle, promoted: bool) -> Evaluation:
         lead_days=bundle.lead_days,
         promoted=promoted,
         model_version=bundle.model_version,
-        test_from=_day(test["from"]),
-        test_until=_day(test["until"]),
+        test_from=_day(test["first"]),
+        test_until=_day(test["last"]),
         rows=test["rows"],
         accounts=test["accounts"],
-        outcomes=test["accounts_with_outcome"],
+        outcomes=test["outcomes"],
         model=_scorer("model", bundle.metrics),
         baselines=tuple(_scorer(name, found) for name, found in papers["baselines"].items()),
         calibration=tuple(_bin(item) for item in papers["calibration"]),
@@ -213,11 +212,10 @@ def _scorer(name: str, metrics: Any) -> Scorer:
 
 
 def _bin(told: Any) -> CalibrationBin:
-    """A calibration bin with Wilson's 95 % interval of the share that had the outcome."""
-    n, p, z = told["rows"], told["observed"], 1.96
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return CalibrationBin(told["predicted"], p, max(middle - half, 0.0), min(middle + half, 1.0), n)
+    # The papers' interval comes from resampled accounts: snapshots of one account overlap.
+    return CalibrationBin(
+        told["rows"], told["predicted"], told["observed"], told["low"], told["high"]
+    )
 
 
 def as_json(data: ReportData) -> dict[str, Any]:

@@ -9,11 +9,15 @@ from churnml.simulate.settings import SimulationSettings
 from churnml.simulate.write import write
 
 
-def simulate_company(folder: Path, accounts: int, weeks: int, seed: int) -> dict[str, int]:
+def simulate_company(
+    folder: Path, accounts: int, weeks: int, seed: int, rollouts: int = 64
+) -> dict[str, int]:
     """Write the contract's tables and `truth/` into a new folder; return rows per table.
 
     Raises: ConfigError for settings that cannot be, ChurnmlError if the folder is not empty.
     """
-    company = simulate(SimulationSettings(accounts=accounts, weeks=weeks, seed=seed))
+    company = simulate(
+        SimulationSettings(accounts=accounts, weeks=weeks, seed=seed, rollouts=rollouts)
+    )
     write(company, folder)
     return {name: len(table) for name, table in company.tables.items()}

@@ -79,7 +79,7 @@ def _regress(
     train: TrainingTable, calibrate_part: TrainingTable, test: TrainingTable
 ) -> tuple[FloatArray, FloatArray]:
     """Log-odds of the calibrate and test rows by a logistic regression on the train rows."""
-    inputs = [np.empty((len(part), 0)) for part in (train, calibrate_part, test)]
+    pieces: list[list[FloatArray]] = [[], [], []]
     for place, name in enumerate(train.columns):
         columns = [part.x[:, place] for part in (train, calibrate_part, test)]
         wide = (
@@ -87,8 +87,11 @@ def _regress(
             if name in train.categories
             else _standardised(columns)
         )
-        inputs = [np.hstack([left, right]) for left, right in zip(inputs, wide, strict=True)]
-    model = LogisticRegression(C=0.1, max_iter=MAX_STEPS)
+        for piece, part in zip(pieces, wide, strict=True):
+            piece.append(part)
+    inputs = [np.hstack(piece) for piece in pieces]
+    # Few columns, many rows: second-order steps need a handful where L-BFGS needs hundreds.
+    model = LogisticRegression(C=0.1, max_iter=MAX_STEPS, solver="newton-cholesky")
     with warnings.catch_warnings():
         # A regression that has not quite settled is a baseline all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -134,13 +134,13 @@ def _beeswarm(trained: TrainedTarget, explained: Explained, matrix: FloatArray, 
         feature_names=list(trained.bundle.features),
     )
     plt.figure()
-    # A generator of its own: the jitter of the points is the same every time.
-    axes = shap.plots.beeswarm(
-        values,
-        max_display=15,
-        show=False,
-        rng=np.random.default_rng(0),
-        group_remaining_features=False,
-    )
+    state = np.random.get_state()  # shap jitters its points with the global generator
+    try:
+        np.random.seed(0)
+        axes = shap.plots.beeswarm(
+            values, max_display=15, show=False, group_remaining_features=False
+        )
+    finally:
+        np.random.set_state(state)
     axes.set_xlabel("contribution to the log-odds")
     return _save(axes.get_figure(), path)

@@ -258,7 +258,7 @@ def _bundle(
         papers={},
         model_text=fitted.model_text,
         # Read back from its own text: the model judged here is the one that will be served.
-        booster=booster_of(fitted.model_text),
+        loaded=booster_of(fitted.model_text),
     )
 
 

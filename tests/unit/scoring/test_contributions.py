@@ -51,4 +51,4 @@ def test_contributions_that_do_not_add_up_are_refused(bundle, rows):
             return bundle.booster.predict(matrix, pred_contrib=True) * 1.01
 
     with pytest.raises(ChurnmlError, match="Expected the sum to be the score"):
-        explain_rows(replace(bundle, booster=Wrong()), rows)
+        explain_rows(replace(bundle, loaded=Wrong()), rows)

@@ -68,7 +68,7 @@ def a_bundle(target: str = "churn", version: str = "2024-03-03-aaaaaaaa") -> Bun
         trained_outcomes=120,
         papers={"promoted_at": "2024-03-04T08:00:00"},
         model_text=text,
-        booster=booster_of(text),
+        loaded=booster_of(text),
         card="# Churn\n",
     )
 
