@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 # Before any library is imported. One OpenMP thread: on a busy machine two are many times slower,
@@ -56,3 +60,48 @@ def real_data() -> Path:
             pytrace=False,
         )
     return folder
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Commands:
+    """Runs `churnml` commands as the entry point does, in this process: libraries load once."""
+
+    def try_(self, *arguments: object, cwd: Path) -> Said:
+        """Run a command, whatever comes of it. An exception that a user would see is raised."""
+        from churnml.cli.main import main
+
+        out, err = io.StringIO(), io.StringIO()
+        before, code = sys.argv, 0
+        sys.argv = ["churnml", *map(str, arguments)]
+        try:
+            with (
+                contextlib.chdir(cwd),
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+            ):
+                main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        finally:
+            sys.argv = before
+        return Said(code, out.getvalue(), err.getvalue())
+
+    def __call__(self, *arguments: object, cwd: Path) -> str:
+        """Run a command that has to work, and return what it printed."""
+        said = self.try_(*arguments, cwd=cwd)
+        assert said.code == 0, said.out + said.err
+        return said.out
+
+
+@pytest.fixture(scope="session")
+def churnml() -> Commands:
+    """`churnml(arguments…, cwd=folder)`: a command that has to work; `churnml.try_`: one that may fail."""
+    return Commands()

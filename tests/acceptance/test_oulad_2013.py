@@ -29,7 +29,7 @@ def test_the_known_counts_come_out(project: Any, trained: Any) -> None:
 
 def test_the_out_of_time_auc_is_honest(trained: Any) -> None:
     assert trained["refused"] is None
-    assert trained["split"]["test"]["from"] == "2013-10-29"
+    assert trained["split"]["test"]["first"] == "2013-10-29"
     auc = trained["metrics"]["model"]["roc_auc"]["value"]
     assert 0.60 <= auc <= 0.76
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,15 +42,6 @@ main()
 """
 
 
-def churnml(*arguments: object, cwd: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "churnml", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def killed(stage: str, *arguments: str, cwd: Path) -> None:
     module, name = POINTS[stage]
     done = subprocess.run(
@@ -71,19 +63,15 @@ def state(folder: Path) -> tuple[str | None, str, int]:
         store.close()
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("killed")
-    churnml("simulate", "--out", "data", "--accounts", 260, "--weeks", 96, cwd=folder)
-    churnml("init", ".", "--data", "data", cwd=folder)
-    churnml("train", "--target", "churn", cwd=folder)
-    churnml("promote", "--target", "churn", "--force", "--why", "a champion to lose", cwd=folder)
-    churnml("score", cwd=folder)
-    return folder
+@pytest.fixture
+def project(walked: Path, tmp_path: Path) -> Path:
+    shutil.copytree(walked, tmp_path / "p")
+    return tmp_path / "p"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_kill_in_any_stage_leaves_champion_and_book_and_the_next_run_works(project: Path) -> None:
+def test_a_kill_in_any_stage_leaves_champion_and_book_and_the_next_run_works(
+    churnml: Any, project: Path
+) -> None:
     before = state(project)
     killed("score", cwd=project)
     assert state(project) == before

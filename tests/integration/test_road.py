@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,24 +13,10 @@ import pytest
 pytestmark = pytest.mark.integration
 
 
-def churnml(*arguments: object, cwd: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "churnml", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("road")
-    churnml("simulate", "--out", "data", "--accounts", 300, "--weeks", 104, cwd=folder)
-    churnml("init", ".", "--data", "data", cwd=folder)
-    trained = json.loads(churnml("train", "--json", cwd=folder))
-    assert [result["refused"] for result in trained] == [None, None, None]
-    churnml("promote", "--force", "--why", "a small company for tests", cwd=folder)
-    churnml("score", "--out", "scores.parquet", cwd=folder)
+def project(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("road") / "road"
+    shutil.copytree(walked, folder)
     return folder
 
 
@@ -42,7 +28,7 @@ def test_predictions_hold_every_test_row(project: Path) -> None:
     assert not frame.duplicated(["account_id", "as_of"]).any()
 
 
-def test_scores_have_the_pinned_columns_and_agree_with_the_csv(project: Path) -> None:
+def test_scores_have_the_pinned_columns_and_agree_with_the_csv(churnml: Any, project: Path) -> None:
     frame = pd.read_parquet(project / "scores.parquet")
     assert list(frame) == [
         "account_id", "as_of", "target", "horizon_days", "lead_days", "probability", "tier",
@@ -62,7 +48,9 @@ def test_scores_have_the_pinned_columns_and_agree_with_the_csv(project: Path) ->
     assert csv["probability"].round(9).equals(frame["probability"].round(9))
 
 
-def test_a_challengers_rows_all_say_unpromoted_and_leave_the_book_alone(project: Path) -> None:
+def test_a_challengers_rows_all_say_unpromoted_and_leave_the_book_alone(
+    churnml: Any, project: Path
+) -> None:
     account = pd.read_parquet(project / "scores.parquet")["account_id"].iloc[0]
     told = churnml("explain", account, "--json", cwd=project)
     churnml("score", "--alias", "challenger", "--out", "c.parquet", cwd=project)
@@ -71,7 +59,7 @@ def test_a_challengers_rows_all_say_unpromoted_and_leave_the_book_alone(project:
 
 
 @pytest.mark.parametrize("lang", ["en", "zh", "ja"])
-def test_explain_and_report_speak_three_languages(project: Path, lang: str) -> None:
+def test_explain_and_report_speak_three_languages(churnml: Any, project: Path, lang: str) -> None:
     account = pd.read_parquet(project / "scores.parquet")["account_id"].iloc[0]
     assert account in churnml("explain", account, "--lang", lang, cwd=project)
     out = project / f"report-{lang}.html"
@@ -82,7 +70,7 @@ def test_explain_and_report_speak_three_languages(project: Path, lang: str) -> N
     assert len(page) < 2_000_000
 
 
-def test_features_at_a_date_equal_those_of_the_calendar(project: Path) -> None:
+def test_features_at_a_date_equal_those_of_the_calendar(churnml: Any, project: Path) -> None:
     churnml("features", "--labels", "--out", "all.parquet", cwd=project)
     frame = pd.read_parquet(project / "all.parquet")
     assert {"label_churn", "missing_churn", "label_expansion"} <= set(frame)

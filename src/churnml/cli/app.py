@@ -89,6 +89,11 @@ def table(
     out.print()
 
 
+def line(text: str = "") -> None:
+    """Print text as it is. Only a terminal wraps it: who reads a pipe looks for whole sentences."""
+    out.print(text, markup=False, soft_wrap=not out.is_terminal)
+
+
 def say(text: str) -> None:
     """Print one line of progress to standard error, so that --json stays clean."""
     err.print(text, style="dim")

@@ -13,7 +13,7 @@ from churnml.cli.app import (
     JsonOption,
     ProjectOption,
     app,
-    out,
+    line,
     print_json,
     say,
     share,
@@ -32,16 +32,15 @@ def init(
     from churnml.stages.init import init_project
 
     path, found, missing = init_project(folder, data)
-    out.print(f"Wrote {path}")
+    line(f"Wrote {path}")
     if found:
-        out.print(f"Tables found: {', '.join(found)}")
+        line(f"Tables found: {', '.join(found)}")
     if missing:
-        out.print(
+        line(
             f"Tables still missing: {', '.join(missing)}. Put them there as .parquet or .csv, or map "
             "your own exports with [tables.…] in that file.",
-            markup=False,
         )
-    out.print(f"Next: churnml check --project {folder}")
+    line(f"Next: churnml check --project {folder}")
 
 
 @app.command()
@@ -60,7 +59,7 @@ def simulate(
     say(f"Simulating {accounts} accounts over {weeks} weeks …")
     counts = simulate_company(out_folder, accounts, weeks, seed, rollouts)
     table(None, ("table", "rows"), [(name, f"{rows:,}") for name, rows in counts.items()], ".n")
-    out.print(f"Wrote {out_folder} (and the planted truth in {out_folder / 'truth'})")
+    line(f"Wrote {out_folder} (and the planted truth in {out_folder / 'truth'})")
 
 
 @app.command()
@@ -111,9 +110,9 @@ def check(project: ProjectOption = HERE, as_json: JsonOption = False) -> None:
                 "..n",
             )
     if validation.errors:
-        out.print(f"{len(validation.errors)} fault(s): nothing will be read until they are mended.")
+        line(f"{len(validation.errors)} fault(s): nothing will be read until they are mended.")
         raise typer.Exit(1)
-    out.print("No faults: the tables keep to the contract. Next: churnml train")
+    line("No faults: the tables keep to the contract. Next: churnml train")
 
 
 @app.command()
@@ -131,7 +130,7 @@ def features(
     opened = open_project(project)
     moment = as_of_midnight(as_of, "--as-of") if as_of else None
     frame = write_features(opened, out_file, moment, labels)
-    out.print(
+    line(
         f"Wrote {out_file}: {len(frame):,} rows, {frame['as_of'].nunique()} dates, "
         f"{frame['account_id'].nunique():,} accounts, {frame.shape[1] - 2} columns"
     )

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import typer
 
-from churnml.cli.app import app, out, share
+from churnml.cli.app import app, line, out, share
 from churnml.errors import ChurnmlError, ConfigError
 
 MARK = ".churnml-demo"
@@ -38,7 +38,7 @@ def run_demo(folder: Path, accounts: int) -> None:
     account = _most_urgent(folder)
     _ask(folder, account)
     out.rule("What you have now", align="left")
-    out.print(
+    line(
         f"Made in {time.monotonic() - began:.0f} s, in {folder}/:\n"
         "  data/            the company's tables, and truth/ with the planted causes\n"
         "  churnml.toml     what the company decides\n"
@@ -54,8 +54,6 @@ def run_demo(folder: Path, accounts: int) -> None:
         f"  churnml serve --project {folder}\n"
         f"  mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db\n"
         "  churnml init my-company --data PATH   (accounts, events and subscriptions, Parquet or CSV)",
-        markup=False,
-        soft_wrap=True,
     )
 
 
@@ -111,29 +109,27 @@ def _ask(folder: Path, account: str) -> None:
         try:
             wait_until_ready(service, port)
             url = f"http://{HOST}:{port}/v1/accounts/{account}"
-            out.print(f"GET {url}", markup=False)
+            line(f"GET {url}")
             with urlopen(url, timeout=30) as answer:
                 _show(json.load(answer))
         finally:
             stop(service)
-    out.print("The service has stopped.\n")
+    line("The service has stopped.\n")
 
 
 def _show(answer: dict[str, Any]) -> None:
     """What a CSM needs of the answer: how likely, why, what to do."""
-    out.print(
+    line(
         f"{answer['account_id']}  {answer['segment'] or ''}  {answer['mrr']:,.2f} "
         f"{answer['currency']} a month, as of {answer['as_of'][:10]}",
-        markup=False,
     )
     for score in answer["scores"]:
         chance = share(score["probability"], 1) or "too little data"
-        out.print(
+        line(
             f"\n{score['target']} within {score['horizon_days']} days: {chance}  {score['tier']}",
-            markup=False,
         )
         for reason in score["reasons"]:
-            out.print(f"  {'−' if reason['protective'] else '+'} {reason['text']}", markup=False)
+            line(f"  {'−' if reason['protective'] else '+'} {reason['text']}")
         action = score["action"]
-        out.print(f"  → {action['title']}: {action['text']}", markup=False)
-    out.print()
+        line(f"  → {action['title']}: {action['text']}")
+    line()

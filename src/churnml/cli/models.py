@@ -15,6 +15,7 @@ from churnml.cli.app import (
     TargetsOption,
     app,
     figure,
+    line,
     out,
     print_json,
     say,
@@ -64,10 +65,10 @@ def train(
 def _show_trained(result: Any) -> None:
     out.rule(f"{result.target}", align="left")
     if result.refused:
-        out.print(f"Refused. {result.refused}\n")
+        line(f"Refused. {result.refused}\n")
         return
     test = result.split["test"]
-    out.print(
+    line(
         f"Tested out of time on {test['rows']:,} snapshots from {test['first']} to {test['last']}: "
         f"{test['positive_rows']:,} with the outcome ({share(test['positive_rows'] / test['rows'], 1)})."
     )
@@ -82,13 +83,12 @@ def _show_trained(result: Any) -> None:
         ],
         "." + "n" * len(names),
     )
-    out.print("The gate: " + ("open." if result.promotable else "closed."))
+    line("The gate: " + ("open." if result.promotable else "closed."))
     for check in result.checks:
-        out.print(f"  [{check['result'].replace('_', ' ')}] {check['sentence']}", markup=False)
-    out.print(
+        line(f"  [{check['result'].replace('_', ' ')}] {check['sentence']}")
+    line(
         f"Registered {result.registered} as challenger ({result.model_version}); predictions in "
         f"{result.predictions}\n",
-        markup=False,
     )
 
 
@@ -137,10 +137,10 @@ def _show_promotion(promotion: Any) -> None:
         "already": f"{promotion.model_version} is champion already",
         "absent": "no challenger: churnml train",
     }
-    out.print(f"{promotion.target}: {words[promotion.outcome]}", markup=False)
+    line(f"{promotion.target}: {words[promotion.outcome]}")
     for check in promotion.checks:
         if check["result"] != "passed":
-            out.print(f"  [{check['result'].replace('_', ' ')}] {check['sentence']}", markup=False)
+            line(f"  [{check['result'].replace('_', ' ')}] {check['sentence']}")
 
 
 @app.command()
@@ -196,4 +196,4 @@ def score(
         ".nnnnn",
     )
     if out_file:
-        out.print(f"Wrote {out_file}")
+        line(f"Wrote {out_file}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from churnml.cli.app import HERE, JsonOption, ProjectOption, app, out, print_json, share
+from churnml.cli.app import HERE, JsonOption, ProjectOption, app, line, print_json, share
 from churnml.errors import ConfigError
 
 AliasOption = Annotated[str, typer.Option(help="champion or challenger.")]
@@ -44,12 +44,11 @@ def explain(
         account_row.need,
         account_row.csm_id and f"CSM {account_row.csm_id}",
     ]
-    out.print(
+    line(
         f"{account_row.account_id}  {account_row.mrr:,.2f} {account_row.currency} a month  "
         + "  ".join(fact for fact in facts if fact),
-        markup=False,
     )
-    out.print(
+    line(
         f"as of {account_row.as_of:%Y-%m-%d}"
         + ("  (stale: newer data are due)" if told.stale else "")
     )
@@ -57,18 +56,16 @@ def explain(
         row = item.score
         chance = share(row.probability, 1) if row.probability is not None else "too little data"
         note = "" if row.status == "ok" else f"  [{row.status.replace('_', ' ')}]"
-        out.print(
+        line(
             f"\n{row.target} within {row.horizon_days} days (from {row.lead_days} days on): "
             f"{chance}  {row.tier}{note}",
-            markup=False,
         )
         for reason in item.reasons:
             sign = "−" if reason.protective else "+"
-            out.print(f"  {sign} {reason.text}", markup=False)
+            line(f"  {sign} {reason.text}")
         action = item.action
-        out.print(
+        line(
             f"  → {action.title} ({action.who}, within {action.due_days} days): {action.text}",
-            markup=False,
         )
 
 
@@ -92,7 +89,7 @@ def report(
     if as_json:
         print_json(plain(data))
         return
-    out.print(f"Wrote {path}")
+    line(f"Wrote {path}")
 
 
 @app.command()

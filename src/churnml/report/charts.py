@@ -155,7 +155,7 @@ def calibration_chart(bins: Sequence[CalibrationBin]) -> CalibrationChart | None
         x, y = _per_cent(item.predicted, most), 100 - _per_cent(item.observed, most)
         # A count is written where it would not run into one that is written already.
         crowded = any(
-            mark.labelled and abs(mark.x - x) < 11 and abs(mark.y - y) < 7 for mark in marks
+            mark.labelled and abs(mark.x - x) < 14 and abs(mark.y - y) < 7 for mark in marks
         )
         marks.append(
             CalibrationMark(

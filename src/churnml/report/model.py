@@ -88,7 +88,7 @@ class Evaluation:
     """How one target's model did on the out-of-time test, beside its baselines.
 
     promoted: it serves as champion. why: what the gate said where it did not open, or why there is
-    no model at all (then `model` is None).
+    no model at all (then `model` is None); checks: the names of those, in the same order.
     """
 
     target: str
@@ -105,6 +105,7 @@ class Evaluation:
     baselines: tuple[Scorer, ...] = ()
     calibration: tuple[CalibrationBin, ...] = ()
     why: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from churnml.explain.text import Shown
+from churnml.features.catalog import BY_NAME
 from churnml.report import charts
 from churnml.report.model import (
     MOVES,
@@ -104,6 +105,7 @@ class View:
     headline: Headline | None
     cards: tuple[Card, ...]
     drivers: tuple[DriverView, ...]
+    any_high: bool
     flow: charts.FlowChart | None
     flow_label: str
     level: charts.LevelChart | None
@@ -128,6 +130,8 @@ def view_of(data: ReportData, words: Words) -> View:
         headline=_headline(data, words),
         cards=tuple(_cards(data, words)),
         drivers=tuple(_drivers(data, words)),
+        # Where no account stands in a high tier, a column of zeros says nothing.
+        any_high=any(item.high_mrr_at_risk for item in data.drivers),
         flow=flow,
         flow_label=_spoken(data, words, flow.moves) if flow else "",
         level=level,
@@ -332,19 +336,32 @@ def _says(item: Evaluation, words: Words) -> list[Says]:
         says += _says_calibration(item.calibration, words)
         if item.outcomes < FEW_OUTCOMES:
             says.append(("no", words.text("trust.few", outcomes=words.count(item.outcomes))))
-    says += [("no", text) for text in item.why]
+    says += [("no", text) for text in _objections(item, words)]
     if item.model is None and not item.why:
         says.append(("no", words.text("trust.few_refused")))
     return says
+
+
+def _objections(item: Evaluation, words: Words) -> list[str]:
+    """The gate speaks English, with its figures; other languages say the same without them."""
+    if words.code == "en":
+        return list(item.why)
+    names = [*item.checks, *("" for _ in item.why)]
+    return [
+        words.text(f"gate.{name}") if name and words.has(f"gate.{name}") else sentence
+        for name, sentence in zip(names, item.why, strict=False)
+    ]
 
 
 def _says_ranking(model: Scorer, words: Words) -> list[Says]:
     lift = model.metric("lift_at_10_percent")
     if lift is None or lift.value is None:
         return []
-    if lift.value <= 1.0 or (lift.low is not None and lift.low <= 1.0):
+    if lift.value <= 1.0:
         return [("no", words.text("trust.ranking_none"))]
-    return [("yes", words.text("trust.ranking", lift=words.figure(lift.value, 1)))]
+    sure = lift.low is None or lift.low > 1.0
+    text = "trust.ranking" if sure else "trust.ranking_unsure"
+    return [("yes" if sure else "no", words.text(text, lift=words.figure(lift.value, 1)))]
 
 
 def _says_baselines(model: Scorer, baselines: Sequence[Scorer], words: Words) -> list[Says]:
@@ -439,7 +456,9 @@ def _drift(drift: Mapping[str, Any], words: Words) -> list[str]:
             shifted=words.count(summary.get("shifted", 0)),
             missing_jumps=words.count(summary.get("missing_jumps", 0)),
         )
-        names = [str(item["feature"]) for item in summary.get("moved", ())][:5]
+        moved = [str(item["feature"]) for item in summary.get("moved", ())]
+        known = (words.driver(BY_NAME[name].driver) if name in BY_NAME else name for name in moved)
+        names = list(dict.fromkeys(known))[:5]
         if names:
             text += " " + words.text("data.drift_moved", names=", ".join(names))
         says.append(f"{words.target(target)}: {text}")

@@ -21,6 +21,7 @@ from typing import Any
 # Set before MLflow is imported: it reads them then. A user's own settings win.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 import mlflow.pyfunc
@@ -199,8 +200,8 @@ def version_of_alias(uri: str, company: str, target: str, alias: str) -> Version
             ) from None
 
 
-def fetch_bundle(uri: str, version: Version) -> Bundle:
-    """The bundle of a registered version, read into memory.
+def fetch_bundle(uri: str, version: Version, with_model: bool = True) -> Bundle:
+    """The bundle of a registered version, read into memory. with_model: see `load_bundle`.
 
     Raises: ChurnmlError if its files are gone or torn.
     """
@@ -211,7 +212,7 @@ def fetch_bundle(uri: str, version: Version) -> Bundle:
         )
         # The loader's data lie in a folder named as MLflow's model file says.
         flavour = mlflow.models.Model.load(local).flavors[mlflow.pyfunc.FLAVOR_NAME]
-        return load_bundle(Path(local) / flavour[mlflow.pyfunc.DATA])
+        return load_bundle(Path(local) / flavour[mlflow.pyfunc.DATA], with_model)
 
 
 def versions(uri: str, company: str, target: str) -> list[Version]:

@@ -21,9 +21,10 @@ def build_spine(
 ) -> int:
     """Make the relations `known_spans`, `known_ledger` and `spine`; return the spine's rows.
 
-    `spine` has one row per eligible account and as_of, numbered in that order: (n, account_id, as_of, a, mrr). Eligible: a row
-    in force that pays, the account at least `min_age_days` old and known, and not leaving (leaving:
-    all its paying rows have a known end and no known successor starts within the grace).
+    `spine` has one row per eligible account and as_of, numbered in that order: (n, account_id, as_of,
+    a, mrr). Eligible: a row in force that pays, the account at least `min_age_days` old and known,
+    and not leaving (leaving: all its paying rows have a known end and no known successor starts
+    within the grace).
     """
     view = AsOfView()
     connection.execute(f"create or replace table known_spans as {view.subscription_spans()}")

@@ -44,10 +44,16 @@ class Project:
         return declared or f"sqlite:///{(self.folder / 'store.db').resolve()}"
 
     @property
+    def own_database(self) -> Path | None:
+        """The project's own MLflow database; None where MLFLOW_TRACKING_URI names another."""
+        if self.environment.get("MLFLOW_TRACKING_URI"):
+            return None
+        return (self.folder / "mlflow.db").resolve()
+
+    @property
     def tracking_uri(self) -> str:
         """Where MLflow tracks: MLFLOW_TRACKING_URI, or SQLite in the project folder."""
-        declared = self.environment.get("MLFLOW_TRACKING_URI")
-        return declared or f"sqlite:///{(self.folder / 'mlflow.db').resolve()}"
+        return self.environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.own_database}"
 
     @property
     def artifact_root(self) -> str | None:

@@ -11,13 +11,9 @@ from churnml.config import target_of
 from churnml.errors import ConfigError, NotFound
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import current_version, export_champion
-from churnml.scoring.registry import (
-    CHALLENGER,
-    fetch_bundle,
-    record_promotion,
-    version_of_alias,
-)
+from churnml.scoring.registry import fetch_bundle, record_promotion
 from churnml.stages.project import Project
+from churnml.stages.registry import challenger_of
 
 
 @dataclass(frozen=True)
@@ -65,10 +61,10 @@ def promote(
 def _promote(project: Project, target: str, force: bool, why: str | None) -> Promotion:
     before = current_version(project.bundles, target)
     try:
-        version = version_of_alias(project.tracking_uri, project.config.name, target, CHALLENGER)
+        version = challenger_of(project, target)
     except NotFound:
         return Promotion(target, "absent", None, before, ())
-    bundle = fetch_bundle(project.tracking_uri, version)
+    bundle = fetch_bundle(project.tracking_uri, version, with_model=False)
     verdict = bundle.papers["verdict"]
     checks = tuple(verdict["checks"])
     forced = force and not verdict["promotable"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from churnml import __version__
 from churnml.actions.plays import all_plays
+from churnml.config import TargetConfig
 from churnml.contract.tables import TABLES
 from churnml.contract.validate import Validation
 from churnml.report.build import build_report
@@ -94,14 +95,15 @@ def report_data(project: Project, lang: str, alias: Alias = "champion") -> Repor
         ledger=months,
         evaluations=[
             evaluation_of(bundles[target], target in promoted)
-            for target in config.targets
             if target in bundles
+            else without_model(target, declared)
+            for target, declared in config.targets.items()
         ],
         coverage=coverage,
         versions={
             "churnml": __version__,
-            "data through": f"{through:%Y-%m-%d}",
-            **{f"{target} model": bundle.model_version for target, bundle in bundles.items()},
+            "data_through": f"{through:%Y-%m-%d}",
+            **{target: bundle.model_version for target, bundle in bundles.items()},
         },
         tell_reason=reason,
         tell_action=action,
@@ -182,7 +184,7 @@ def evaluation_of(bundle: Bundle, promoted: bool) -> Evaluation:
     """How a bundle did on its out-of-time test, as its papers tell."""
     papers = bundle.papers
     test: Any = papers["split"]["test"]
-    verdict = papers["verdict"]
+    objections = [c for c in papers["verdict"]["checks"] if c["result"] != "passed"]
     return Evaluation(
         target=bundle.target,
         horizon_days=bundle.horizon_days,
@@ -197,7 +199,20 @@ def evaluation_of(bundle: Bundle, promoted: bool) -> Evaluation:
         model=_scorer("model", bundle.metrics),
         baselines=tuple(_scorer(name, found) for name, found in papers["baselines"].items()),
         calibration=tuple(_bin(item) for item in papers["calibration"]),
-        why=tuple(c["sentence"] for c in verdict["checks"] if c["result"] != "passed"),
+        why=tuple(check["sentence"] for check in objections),
+        checks=tuple(check["name"] for check in objections),
+    )
+
+
+def without_model(target: str, declared: TargetConfig) -> Evaluation:
+    """A declared target that no model speaks for: the report says so instead of leaving it out."""
+    return Evaluation(
+        target=target,
+        horizon_days=declared.horizon_days,
+        lead_days=declared.lead_days,
+        promoted=False,
+        why=("No model of this target has been promoted.",),
+        checks=("no_champion",),
     )
 
 

@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from churnml.stages.build import (
     target_basis,
 )
 from churnml.stages.project import Project, write_whole
+from churnml.stages.registry import prepare_database
 from churnml.training.plots import draw_plots
 from churnml.training.track import RunFacts, log_training
 from churnml.training.train import Settings, TrainedTarget, train_target
@@ -71,7 +73,9 @@ def train(
         target_of(config, target)
     results = []
     say("Reading and checking the tables …")
-    with open_tables(project) as workspace:
+    # MLflow's tables take seconds to make: a thread makes them while DuckDB works on the features.
+    with ThreadPoolExecutor(1) as pool, open_tables(project) as workspace:
+        database = pool.submit(prepare_database, project)
         dates = calendar_dates(workspace, config)
         say(
             f"Building features at {len(dates)} dates, {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d} …"
@@ -100,6 +104,7 @@ def train(
             except Refused as refusal:
                 results.append(Result(target, refused=str(refusal)))
                 continue
+            database.result()
             results.append(_keep(project, trained, built, labels))
     return results
 

@@ -92,8 +92,9 @@ def _curves(trained: TrainedTarget, path: Path) -> Path:
         right.plot(recall, precision, label=f"{words} {pr_auc:.3f}")
     left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     right.set(xlabel="recall", ylabel="precision", title="precision and recall")
-    left.legend(fontsize=8)
-    right.legend(fontsize=8)
+    # A named place: "best" takes long on many points, and matplotlib warns of the time it took.
+    left.legend(loc="lower right", fontsize=8)
+    right.legend(loc="upper right", fontsize=8)
     return _save(figure, path)
 
 
@@ -105,7 +106,7 @@ def _gains(trained: TrainedTarget, path: Path) -> Path:
         found = np.cumsum(y[np.argsort(-probability, kind="stable")]) / y.sum()
         axes.plot(share, found, label=name.replace("_", " "))
     axes.set(xlabel="share of accounts looked at", ylabel="share of outcomes found", title="gains")
-    axes.legend(fontsize=8)
+    axes.legend(loc="lower right", fontsize=8)
     return _save(figure, path)
 
 
@@ -134,13 +135,6 @@ def _beeswarm(trained: TrainedTarget, explained: Explained, matrix: FloatArray, 
         feature_names=list(trained.bundle.features),
     )
     plt.figure()
-    state = np.random.get_state()  # shap jitters its points with the global generator
-    try:
-        np.random.seed(0)
-        axes = shap.plots.beeswarm(
-            values, max_display=15, show=False, group_remaining_features=False
-        )
-    finally:
-        np.random.set_state(state)
+    axes = shap.plots.beeswarm(values, max_display=15, show=False, group_remaining_features=False)
     axes.set_xlabel("contribution to the log-odds")
     return _save(axes.get_figure(), path)

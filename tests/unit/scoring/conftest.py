@@ -70,7 +70,7 @@ def make_bundle(version: str = "2024-01-01-aaaaaaaa", seed: int = 3, **changes: 
         "trained_outcomes": int(y.sum()),
         "papers": {"verdict": {"promotable": True, "checks": []}},
         "model_text": text,
-        "booster": booster_of(text),
+        "loaded": booster_of(text),
         "card": "# card\n",
         **changes,
     }
