@@ -26,6 +26,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 import mlflow
 import mlflow.pyfunc
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.environment_variables import MLFLOW_TRACKING_URI
 from mlflow.exceptions import MlflowException
 from mlflow.models.signature import ModelSignature
 from mlflow.types import ColSpec, Schema
@@ -37,7 +38,6 @@ CHALLENGER = "challenger"
 CHAMPION = "champion"
 LOADER = "churnml.scoring.pyfunc"
 MODEL_NAME = "model"
-URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 for _chatty in ("mlflow", "alembic"):
     logging.getLogger(_chatty).setLevel(logging.ERROR)
@@ -68,7 +68,7 @@ def tracking(uri: str) -> Iterator[mlflow.MlflowClient]:
     Raises: ChurnmlError if MLflow refuses or cannot be reached.
     """
     before, before_registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    told = os.environ.get(URI_VARIABLE)
+    told = MLFLOW_TRACKING_URI.get_raw()
     try:
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
@@ -84,9 +84,9 @@ def tracking(uri: str) -> Iterator[mlflow.MlflowClient]:
         mlflow.set_registry_uri(before_registry)
         # MLflow also writes its default into the environment, where it would pass for the user's.
         if told is None:
-            os.environ.pop(URI_VARIABLE, None)
+            MLFLOW_TRACKING_URI.unset()
         else:
-            os.environ[URI_VARIABLE] = told
+            MLFLOW_TRACKING_URI.set(told)
 
 
 def prepare(uri: str) -> None:

@@ -135,6 +135,14 @@ def _beeswarm(trained: TrainedTarget, explained: Explained, matrix: FloatArray, 
         feature_names=list(trained.bundle.features),
     )
     plt.figure()
-    axes = shap.plots.beeswarm(values, max_display=15, show=False, group_remaining_features=False)
+    # shap jitters its points with the global generator and takes no other.
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        np.random.seed(0)  # noqa: NPY002
+        axes = shap.plots.beeswarm(
+            values, max_display=15, show=False, group_remaining_features=False
+        )
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
     axes.set_xlabel("contribution to the log-odds")
     return _save(axes.get_figure(), path)
