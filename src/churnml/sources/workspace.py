@@ -7,6 +7,7 @@ null, and for each later-filled column the moment `<column>_visible_at` from whi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -55,7 +56,8 @@ def connect(threads: int | None = None, scratch: Path | None = None) -> duckdb.D
     """An embedded database that thinks in UTC and spills to `scratch` when memory runs short."""
     connection = duckdb.connect(config={"threads": threads} if threads else {})
     connection.execute("set TimeZone = 'UTC'")
-    connection.execute("set enable_progress_bar = false")
+    with suppress(duckdb.InvalidInputException):  # Jupyter without widgets has no bar to switch off
+        connection.execute("set enable_progress_bar = false")
     if scratch is not None:
         connection.execute(f"set temp_directory = '{scratch}'")
     return connection
