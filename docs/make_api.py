@@ -125,8 +125,9 @@ book does not hold is no fault of the request: its `status` is `not_found`.
 {accounts}
 
 By `rows` features are scored now, by the names of [features.md](features.md); `GET /v1/models` lists
-those that each model uses. One that is left out counts as missing. `as_of`, `data_through` and `stale`
-are null, since the caller alone knows of when the row is.
+those that each model uses. Null says that there is none; one that is left out is
+scored alike and never told as a reason. `as_of`, `data_through` and `stale` are null, since the caller
+alone knows of when the row is.
 
 {rows}
 

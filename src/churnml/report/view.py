@@ -460,7 +460,7 @@ def _drift(drift: Mapping[str, Any], words: Words) -> list[str]:
         known = (words.driver(BY_NAME[name].driver) if name in BY_NAME else name for name in moved)
         names = list(dict.fromkeys(known))[:5]
         if names:
-            text += " " + words.text("data.drift_moved", names=", ".join(names))
+            text += " " + words.text("data.drift_moved", names=words.listed(names))
         says.append(f"{words.target(target)}: {text}")
     return says
 

@@ -6,7 +6,7 @@ The names of targets, tiers and drivers are those of `explain`: a CSM and a boar
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cache
 from importlib import resources
@@ -48,6 +48,10 @@ class Words:
             for place, value in numbers.items()
         }
         return write(self._texts[section][name], shown, self.code)
+
+    def listed(self, names: Iterable[str]) -> str:
+        """Names in a row, with the language's comma."""
+        return (", " if self.code == "en" else "、").join(names)
 
     def has(self, key: str) -> bool:
         """Whether the language has a text of that key."""

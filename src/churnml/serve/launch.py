@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, NoReturn
 from urllib.error import URLError
@@ -75,13 +76,15 @@ def serve(project: Path, port: int, host: str = HOST) -> NoReturn:
 def start(project: Path, port: int, log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     """Start the service as a child, its output to `log` (default: nowhere). End it with `stop`.
 
+    It gets a process group of its own, so that `stop` reaches BentoML's workers too.
+
     Raises: ChurnmlError if the port is taken.
     """
     check_port(port)
     out = subprocess.DEVNULL if log is None else log
     return subprocess.Popen(
         command(port), env=environment(project), stdout=out, stderr=out,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 
 
@@ -128,5 +131,13 @@ def stop(process: subprocess.Popen[bytes], within_s: float = 30.0) -> int:
     try:
         return process.wait(within_s)
     except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
+        return _kill(process)
+    except BaseException:  # an impatient Ctrl-C must not leave workers behind
+        _kill(process)
+        raise
+
+
+def _kill(process: subprocess.Popen[bytes]) -> int:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()

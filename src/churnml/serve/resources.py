@@ -91,9 +91,12 @@ def _score_rows(held: Held, bundle: Bundle, rows: Sequence[FeatureRow], lang: st
         status = "ok" if enough else "too_little_data"
         reasons: list[Reason] = []
         if enough:
+            # A null says "there is none" and may be told; what was left out is not known to us.
+            given = [at for at, name in enumerate(bundle.features) if name in row.features]
             reasons = reasons_for(
-                row.features, bundle.features, explained.contributions[place], bundle.target,
-                lang, config.currency, bundle.reference,
+                row.features, [bundle.features[at] for at in given],
+                explained.contributions[place][given], bundle.target, lang, config.currency,
+                bundle.reference,
             )  # fmt: skip
         action = _choose(held, bundle.target, tier, status, reasons, row.features, lang)
         answers.append(
@@ -140,8 +143,8 @@ def models_answer(held: Held) -> Answer:
                 "lead_days": bundle.lead_days,
                 "grace_days": bundle.grace_days,
                 "catalog_fingerprint": bundle.catalog_fingerprint,
-                "data_through": bundle.data_through,
-                "promoted_at": bundle.papers.get("promoted_at"),
+                "data_through": _stamp(bundle.data_through),
+                "promoted_at": _stamp(bundle.papers.get("promoted_at")),
                 "trained_rows": bundle.trained_rows,
                 "trained_outcomes": bundle.trained_outcomes,
                 "metrics": bundle.metrics,
@@ -204,3 +207,8 @@ def _action(action: Action) -> Answer:
 
 def _moment(moment: datetime) -> str:
     return moment.isoformat() + "Z"
+
+
+def _stamp(written: str | None) -> str | None:
+    """A moment as the bundle's papers write it: naive UTC."""
+    return None if written is None else _moment(datetime.fromisoformat(written))

@@ -30,7 +30,10 @@ class _Strict(BaseModel):
 
 
 class FeatureRow(_Strict):
-    """One account's features by catalogue name; a feature that is left out counts as missing."""
+    """One account's features by catalogue name.
+
+    Null says that there is none; a feature that is left out is scored alike, and never told as a
+    reason."""
 
     account_id: AccountId
     features: dict[str, FeatureValue] = Field(min_length=1)
@@ -128,7 +131,7 @@ def score_request(
     """A checked request.
 
     numbers, categories: the features that may be given, by kind. targets: those that are served.
-    Raises: Problem 422 that names every fault.
+    Raises: Problem 422 that names every fault of the shape or, where that is right, of the values.
     """
     try:
         request = ScoreRequest.model_validate(body)

@@ -14,6 +14,9 @@ from churnml.errors import ConfigError, Fault, SourceError
 
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
+# How the SQL of a CSV file ends that nobody's `sql` has mapped.
+_CSV_END = "union_by_name=true, sample_size=-1)"
+_ZONED = "TIMESTAMP WITH TIME ZONE"
 
 
 def expand(text: str, environment: Mapping[str, str], where: str) -> str:
@@ -32,6 +35,11 @@ def expand(text: str, environment: Mapping[str, str], where: str) -> str:
         return environment[name]
 
     return _VARIABLE.sub(value, text)
+
+
+def _text(value: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def source_folder(config: Config, project: Path, environment: Mapping[str, str]) -> Path:
@@ -81,11 +89,11 @@ def relation(
             )
         if not found:
             return None
-    listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in found)
+    listed = ", ".join(_text(str(path)) for path in found)
     if all(path.suffix == ".parquet" for path in found):
         return f"select * from read_parquet([{listed}], union_by_name=true)", True
     # Every row decides the types: a text among numbers must be found, whatever its row.
-    return f"select * from read_csv([{listed}], union_by_name=true, sample_size=-1)", False
+    return f"select * from read_csv([{listed}], {_CSV_END}", False
 
 
 def open_raw(
@@ -105,7 +113,7 @@ def open_raw(
             f"churnml.toml: [tables.{unknown[0]}]: no such table. Expected one of "
             f"{', '.join(TABLES)}. Correct the name."
         )
-    connection.execute(f"set file_search_path = '{str(folder).replace(chr(39), chr(39) * 2)}'")
+    connection.execute(f"set file_search_path = {_text(str(folder))}")
     types: dict[str, dict[str, str]] = {}
     faults: list[Fault] = []
     for name in TABLES:
@@ -117,6 +125,14 @@ def open_raw(
             kind = "view" if cheap else "table"
             connection.execute(f"create {kind} raw_{name} as {sql}")
             described = connection.execute(f"describe raw_{name}").fetchall()
+            zoned = [column for column, sql_type, *_ in described if sql_type == _ZONED]
+            if zoned and sql.endswith(_CSV_END):
+                # DuckDB has read moments without a zone as UTC, beside those that carry one. As
+                # texts they can still be told apart.
+                texts = ", ".join(f"{_text(column)}: 'VARCHAR'" for column in zoned)
+                as_text = f"{sql.removesuffix(')')}, types={{{texts}}})"
+                connection.execute(f"create or replace table raw_{name} as {as_text}")
+                described = connection.execute(f"describe raw_{name}").fetchall()
         except (SourceError, duckdb.Error) as error:
             faults.append(_unreadable(name, str(error)))
             continue

@@ -30,7 +30,8 @@ def a_bundle(target: str = "churn", version: str = "2024-03-03-aaaaaaaa") -> Bun
     x = np.column_stack(
         [rng.uniform(0, 200, 400), rng.uniform(-1, 1, 400), rng.integers(0, 2, 400)]
     )
-    y = (x[:, 1] < -0.3).astype(float)
+    x[:80, 1] = np.nan  # a trend that is missing is a bad sign
+    y = ((x[:, 1] < -0.3) | np.isnan(x[:, 1])).astype(float)
     train = lightgbm.Dataset(x, y, feature_name=list(FEATURES), categorical_feature=["segment"])
     booster = lightgbm.train(
         {"objective": "binary", "num_leaves": 4, "verbosity": -1, "num_threads": 1}, train, 8

@@ -112,6 +112,19 @@ def test_a_row_without_any_feature_of_the_model_is_not_judged(client: TestClient
     assert told["reasons"] == []
 
 
+def test_what_a_row_leaves_out_is_never_told_as_a_reason(client: TestClient) -> None:
+    rows = [
+        {"account_id": "said", "features": {"segment": "smb", "events_change_28d_share": None}},
+        {"account_id": "left out", "features": {"segment": "smb"}},
+    ]
+    said, left_out = (
+        item["scores"][0] for item in score(client, {"rows": rows}).json()["results"]
+    )
+    assert said["probability"] == left_out["probability"]
+    assert {reason["feature"] for reason in left_out["reasons"]} <= {"segment"}
+    assert "events_change_28d_share" in {reason["feature"] for reason in said["reasons"]}
+
+
 def test_an_integer_a_null_and_an_unseen_category_are_no_faults(client: TestClient) -> None:
     features = {"events_28d_per_week": 3, "events_change_28d_share": None, "segment": "startup"}
     answer = score(client, {"rows": [{"account_id": "x", "features": features}]})
@@ -225,7 +238,8 @@ def test_unknown_paths_and_methods_are_answered_with_a_problem(client: TestClien
 def test_the_models_say_what_serves_and_what_they_use(client: TestClient) -> None:
     (model,) = client.get("/v1/models").json()["models"]
     assert model["target"] == "churn"
-    assert model["promoted_at"] == "2024-03-04T08:00:00"
+    assert model["promoted_at"] == "2024-03-04T08:00:00Z"
+    assert model["data_through"] == "2024-03-03T00:00:00Z"
     assert model["features"][2] == {"name": "segment", "values": ["enterprise", "smb"]}
     assert model["card"] == "# Churn\n"
 
