@@ -117,9 +117,7 @@ def test_what_a_row_leaves_out_is_never_told_as_a_reason(client: TestClient) -> 
         {"account_id": "said", "features": {"segment": "smb", "events_change_28d_share": None}},
         {"account_id": "left out", "features": {"segment": "smb"}},
     ]
-    said, left_out = (
-        item["scores"][0] for item in score(client, {"rows": rows}).json()["results"]
-    )
+    said, left_out = (item["scores"][0] for item in score(client, {"rows": rows}).json()["results"])
     assert said["probability"] == left_out["probability"]
     assert {reason["feature"] for reason in left_out["reasons"]} <= {"segment"}
     assert "events_change_28d_share" in {reason["feature"] for reason in said["reasons"]}
