@@ -21,6 +21,7 @@ class RealProject:
 
     def __init__(self, name: str, folder: Path, churnml: Any):
         self.name, self.folder, self._churnml = name, folder, churnml
+        self.began = time.monotonic()
         shutil.copytree(EXAMPLES / name, folder)
 
     def run(self, *arguments: object, fails: bool = False) -> str:
@@ -42,12 +43,23 @@ class RealProject:
 @pytest.fixture(scope="module")
 def project(
     request: pytest.FixtureRequest, churnml: Any, real_data: Path, tmp_path_factory: Any
-) -> Iterator[RealProject]:
+) -> RealProject:
     name = request.module.NAME
-    began = time.monotonic()
-    yield RealProject(name, tmp_path_factory.mktemp(name) / name, churnml)
+    return RealProject(name, tmp_path_factory.mktemp(name) / name, churnml)
+
+
+@pytest.fixture(autouse=True)
+def figures(project: RealProject, record_property: Any) -> Iterator[None]:
+    """Notes after each test how long its project has taken, and the process's peak memory."""
+    yield
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    RAN[name] = f"{time.monotonic() - began:.0f} s, peak memory so far {peak:.1f} GB"
+    told = f"{time.monotonic() - project.began:.0f} s, peak memory so far {peak:.1f} GB"
+    record_property(project.name, told)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "teardown" and "acceptance" in report.keywords:
+        RAN.update({name: str(told) for name, told in report.user_properties})
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -19,6 +19,10 @@ from churnml.store.store import open_store, sqlite_url
 FEATURES = ("events_28d_per_week", "events_change_28d_share")
 
 
+# A snapshot a month, not a week, and rough intervals: these tests ask whether it works, not how well.
+QUICKER = '\n[calendar]\nevery = "month"\n\n[training]\nbootstrap_rounds = 50\n'
+
+
 def a_bundle() -> Bundle:
     rng = np.random.default_rng(7)
     x = np.column_stack([rng.uniform(0, 200, 400), rng.uniform(-1, 1, 400)])
@@ -52,6 +56,8 @@ def company(churnml: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("company")
     churnml("simulate", "--out", "data", "--accounts", 300, "--rollouts", 0, cwd=folder)
     churnml("init", ".", "--data", "data", cwd=folder)
+    with (folder / "churnml.toml").open("a", encoding="utf-8") as file:
+        file.write(QUICKER)
     return folder
 
 

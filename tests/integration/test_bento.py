@@ -66,7 +66,7 @@ def served(
             launch.wait_until_ready(process, port)
             yield f"http://{launch.HOST}:{port}"
         finally:
-            assert launch.stop(process) == 0
+            assert launch.stop(process, within_s=120) == 0
             print(log_file.read_text(encoding="utf-8"))
 
 

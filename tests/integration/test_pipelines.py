@@ -14,7 +14,6 @@ import pytest
 pytestmark = pytest.mark.integration
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
-QUICKER = '\n[calendar]\nevery = "month"\n\n[training]\nbootstrap_rounds = 50\n'
 
 
 def run(pipeline: str, *arguments: object) -> tuple[int, str, str]:
@@ -32,8 +31,6 @@ def test_retraining_leaves_champions_exactly_where_the_gate_is_open(
 ) -> None:
     project = tmp_path / "acme"
     shutil.copytree(company, project)
-    with (project / "churnml.toml").open("a", encoding="utf-8") as file:
-        file.write(QUICKER)
     code, out, err = run("retrain.py", project)
     champions = {path.parent.name for path in (project / "bundles").glob("*/CURRENT")}
     told = {t for t in ("churn", "contraction", "expansion") if f"{t}: promoted" in out}
