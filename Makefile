@@ -33,7 +33,7 @@ test: $(DEV) ## Run the tests that need nothing but this checkout
 	$(BIN)/python -m pytest -m "not integration and not acceptance" $(PYTEST_ARGS)
 
 test-integration: $(DEV) ## Run the tests that start servers or need CHURNML_REAL_DATA
-	$(BIN)/python -m pytest -m "integration or acceptance" $(PYTEST_ARGS) --dist loadfile
+	$(BIN)/python -m pytest -m "integration or acceptance" $(PYTEST_ARGS) --dist loadgroup
 
 lint: $(DEV) ## Check style, formatting, types and the layer rule
 	$(BIN)/ruff check

@@ -34,12 +34,18 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folder decides: what lies in tests/integration or tests/acceptance is marked so."""
+    """The folder decides: what lies in tests/integration or tests/acceptance is marked so.
+
+    There one worker (`--dist loadgroup`) gets a whole file, and all that share the small company: it
+    takes minutes to make."""
     for item in items:
         room = item.path.relative_to(TESTS).parts[0]
         if room in {"integration", "acceptance"}:
             item.add_marker(getattr(pytest.mark, room))
+            shared = "company" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("company" if shared else item.path.stem))
 
 
 @pytest.fixture(scope="session")
