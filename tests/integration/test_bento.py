@@ -25,7 +25,7 @@ def bento(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     env = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true"}
     subprocess.run(
         [sys.executable, "-m", "bentoml", "build", str(root)],
-        env=env, cwd=root, check=True, timeout=600,
+        env=env, cwd=root, check=True, timeout=1500,
     )  # fmt: skip
     (made,) = (home / "bentos" / "churnml").glob("*/bento.yaml")
     return made.parent

@@ -46,7 +46,7 @@ def killed(stage: str, *arguments: str, cwd: Path) -> None:
     module, name = POINTS[stage]
     done = subprocess.run(
         [sys.executable, "-c", DIE_AT, module, name, stage, *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=600, check=False,
+        cwd=cwd, capture_output=True, text=True, timeout=1500, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 

@@ -34,7 +34,7 @@ def ask(url: str, body: Any = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = Request(url, data, {"content-type": "application/json"} if data else {})
     try:
-        with urlopen(request, timeout=30) as answer:
+        with urlopen(request, timeout=120) as answer:
             return answer.status, answer.read()
     except HTTPError as error:
         return error.code, error.read()

@@ -110,7 +110,7 @@ def _ask(folder: Path, account: str) -> None:
             wait_until_ready(service, port)
             url = f"http://{HOST}:{port}/v1/accounts/{account}"
             line(f"GET {url}")
-            with urlopen(url, timeout=30) as answer:
+            with urlopen(url, timeout=120) as answer:
                 _show(json.load(answer))
         finally:
             stop(service)

@@ -19,7 +19,7 @@ from churnml.errors import ChurnmlError
 HOST = "127.0.0.1"
 SERVICE = "churnml.serve.service:ChurnService"
 # Twelve seconds on a quiet machine, minutes where two cores are shared by many: a limit, no delay.
-READY_WITHIN_S = 180.0
+READY_WITHIN_S = 300.0
 
 
 def check_port(port: int, host: str = HOST) -> None:
