@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?= -n auto --maxprocesses 4
+INTEGRATION_ARGS ?= -n auto --maxprocesses 4 --dist loadgroup
 LOCK_ARGS ?=
 
 BIN := $(VENV)/bin
@@ -33,7 +34,7 @@ test: $(DEV) ## Run the tests that need nothing but this checkout
 	$(BIN)/python -m pytest -m "not integration and not acceptance" $(PYTEST_ARGS)
 
 test-integration: $(DEV) ## Run the tests that start servers or need CHURNML_REAL_DATA
-	$(BIN)/python -m pytest -m "integration or acceptance" $(PYTEST_ARGS) --dist loadgroup
+	$(BIN)/python -m pytest -m "integration or acceptance" $(INTEGRATION_ARGS)
 
 lint: $(DEV) ## Check style, formatting, types and the layer rule
 	$(BIN)/ruff check
