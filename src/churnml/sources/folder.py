@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -14,8 +15,9 @@ from churnml.errors import ConfigError, Fault, SourceError
 
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
-# How the SQL of a CSV file ends that nobody's `sql` has mapped.
-_CSV_END = "union_by_name=true, sample_size=-1)"
+Reader = Literal["parquet", "csv", "sql"]
+# Every row decides the types: a text among numbers must be found, whatever its row.
+_CSV = "union_by_name=true, sample_size=-1"
 _ZONED = "TIMESTAMP WITH TIME ZONE"
 
 
@@ -59,14 +61,14 @@ def source_folder(config: Config, project: Path, environment: Mapping[str, str])
 
 def relation(
     name: str, table: TableConfig | None, folder: Path, environment: Mapping[str, str]
-) -> tuple[str, bool] | None:
-    """SQL that reads one table, and whether reading it again is cheap (plain Parquet).
+) -> tuple[str, Reader] | None:
+    """SQL that reads one table, and by what: files of ours to read, or the user's own SQL.
 
     None if nothing declares the table and the folder has no file of its name.
     Raises: SourceError if a declared file does not exist.
     """
     if table is not None and table.sql is not None:
-        return expand(table.sql.strip().rstrip(";"), environment, f"tables.{name}.sql"), False
+        return expand(table.sql.strip().rstrip(";"), environment, f"tables.{name}.sql"), "sql"
     if table is not None and table.file is not None:
         pattern = expand(table.file, environment, f"tables.{name}.file")
         found = sorted(Path(folder).glob(pattern)) if not Path(pattern).is_absolute() else (
@@ -91,9 +93,8 @@ def relation(
             return None
     listed = ", ".join(_text(str(path)) for path in found)
     if all(path.suffix == ".parquet" for path in found):
-        return f"select * from read_parquet([{listed}], union_by_name=true)", True
-    # Every row decides the types: a text among numbers must be found, whatever its row.
-    return f"select * from read_csv([{listed}], {_CSV_END}", False
+        return f"select * from read_parquet([{listed}], union_by_name=true)", "parquet"
+    return f"select * from read_csv([{listed}], {_CSV})", "csv"
 
 
 def open_raw(
@@ -121,12 +122,12 @@ def open_raw(
             found = relation(name, config.tables.get(name), folder, environment)
             if found is None:
                 continue
-            sql, cheap = found
-            kind = "view" if cheap else "table"
+            sql, reader = found
+            kind = "view" if reader == "parquet" else "table"  # Parquet is cheap to read again
             connection.execute(f"create {kind} raw_{name} as {sql}")
             described = connection.execute(f"describe raw_{name}").fetchall()
             zoned = [column for column, sql_type, *_ in described if sql_type == _ZONED]
-            if zoned and sql.endswith(_CSV_END):
+            if zoned and reader == "csv":
                 # DuckDB has read moments without a zone as UTC, beside those that carry one. As
                 # texts they can still be told apart.
                 texts = ", ".join(f"{_text(column)}: 'VARCHAR'" for column in zoned)

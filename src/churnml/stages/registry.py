@@ -23,7 +23,7 @@ def challenger_of(project: Project, target: str) -> Version:
     """The registered version trained last. Raises: NotFound if there is none."""
     own = project.own_database
     if own is not None and not own.is_file():
-        # MLflow would spend half a minute on a fresh database to say the same.
+        # MLflow would make a whole database to say the same.
         raise NotFound(
             f"{project.folder}: no challenger of {target}. Expected a trained model. Run: churnml train"
         )
