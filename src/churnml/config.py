@@ -40,11 +40,25 @@ class _Frozen(BaseModel):
 
 
 class SourceConfig(_Frozen):
-    """Where the tables lie. `path` is relative to the project folder."""
+    """Where the tables lie: a folder or a DuckDB file (`path`, relative to the project folder), or a
+    PostgreSQL database (`url`). `schema` is the database's schema that holds them."""
 
-    kind: Literal["folder"] = "folder"
+    kind: Literal["folder", "duckdb", "postgres"] = "folder"
     path: str = "data"
+    url: str | None = None
+    schema_name: str | None = Field(None, alias="schema", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     data_through: PlainDate | None = None  # default: the latest moment that the event log knows
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> SourceConfig:
+        given = self.model_fields_set
+        if self.kind == "folder" and "schema_name" in given:
+            raise ValueError('`schema` is for kind = "duckdb" or "postgres"')
+        if self.kind != "postgres" and "url" in given:
+            raise ValueError('`url` is for kind = "postgres"')
+        if self.kind == "postgres" and "path" in given:
+            raise ValueError('`path` is for kind = "folder" or "duckdb"')
+        return self
 
 
 class TableConfig(_Frozen):
@@ -205,6 +219,16 @@ class Config(_Frozen):
     store: StoreConfig = StoreConfig()
     serve: ServeConfig = ServeConfig()
     privacy: PrivacyConfig = PrivacyConfig()
+
+    @model_validator(mode="after")
+    def _files_in_folders(self) -> Config:
+        named = [name for name, table in self.tables.items() if table.file is not None]
+        if named and self.source.kind != "folder":
+            raise ValueError(
+                f"tables.{named[0]}.file: source.kind is {self.source.kind!r}, which has no files. "
+                "Give `sql`"
+            )
+        return self
 
     @field_validator("name")
     @classmethod

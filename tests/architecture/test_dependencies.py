@@ -21,7 +21,17 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 # Where the name of the import isn't the name of the distribution.
 DISTRIBUTION = {"sklearn": "scikit-learn"}
 # Declared, though no line imports them.
-NOT_IMPORTED = {"optuna": "the tuner that the project has settled on"}
+NOT_IMPORTED = {
+    "optuna": "the tuner that the project has settled on",
+    "opentelemetry-sdk": "bentoml's, with a release that pip must be kept from",
+}
+# What users may ask for: pip install 'churnml[postgres]'.
+EXTRAS = [
+    line
+    for extra, lines in PROJECT["optional-dependencies"].items()
+    if extra != "dev"
+    for line in lines
+]
 
 
 def entries(lock: str) -> Iterator[str]:
@@ -67,11 +77,12 @@ def test_the_dev_lock_only_adds_to_the_runtime_lock() -> None:
     assert not parted, f"{parted}: what is tested must be what runs. Call `make lock`."
 
 
-@pytest.mark.parametrize("line", PROJECT["dependencies"])
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS])
 def test_a_declared_dependency_is_locked_within_its_range(line: str) -> None:
     requirement = Requirement(line)
-    locked = pins("requirements.lock").get(canonicalize_name(requirement.name))
-    assert locked is not None, f"{line} is not in requirements.lock. Call `make lock`."
+    lock = "requirements-dev.lock" if line in EXTRAS else "requirements.lock"
+    locked = pins(lock).get(canonicalize_name(requirement.name))
+    assert locked is not None, f"{line} is not in {lock}. Call `make lock`."
     assert requirement.specifier.contains(locked), f"{line}, locked {locked}. Call `make lock`."
 
 
@@ -92,7 +103,9 @@ def imported() -> dict[str, str]:
 
 
 def test_each_library_that_the_code_imports_is_declared_and_no_other() -> None:
-    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    declared = {
+        canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *EXTRAS]
+    }
     used = imported()
     undeclared = {name: file for name, file in used.items() if name not in declared}
     assert not undeclared, f"{undeclared}: add them to pyproject.toml, or do without."

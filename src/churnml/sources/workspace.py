@@ -20,7 +20,10 @@ from churnml.contract.rules import is_dated, quoted, typed
 from churnml.contract.tables import TABLES, Table
 from churnml.contract.validate import Validation, validate
 from churnml.errors import ContractError, SourceError
-from churnml.sources.folder import open_raw, source_folder
+from churnml.sources.duckdb_file import DuckdbFile
+from churnml.sources.folder import Folder
+from churnml.sources.postgres import Postgres
+from churnml.sources.source import Source, open_raw
 from churnml.timeline import as_moment, floor_day
 
 # What an event can mean; a company's own names are mapped to these by [events.meaning].
@@ -63,6 +66,15 @@ def connect(threads: int | None = None, scratch: Path | None = None) -> duckdb.D
     return connection
 
 
+def source_of(config: Config, project: Path, environment: Mapping[str, str]) -> Source:
+    """The source that `churnml.toml` declares. Raises: ConfigError, SourceError if there is none."""
+    if config.source.kind == "duckdb":
+        return DuckdbFile(config, project, environment)
+    if config.source.kind == "postgres":
+        return Postgres(config, environment)
+    return Folder(config, project, environment)
+
+
 def inspect_tables(
     config: Config,
     project: Path,
@@ -73,8 +85,7 @@ def inspect_tables(
 ) -> tuple[duckdb.DuckDBPyConnection, dict[str, dict[str, str]], Validation]:
     """Open and check all tables. Never raises for a wrong row: the faults are in the validation."""
     connection = connect(threads, scratch)
-    folder = source_folder(config, project, environment)
-    types, unreadable = open_raw(connection, config, folder, environment)
+    types, unreadable = open_raw(connection, config, source_of(config, project, environment))
 
     def query(sql: str) -> Sequence[Sequence[Any]]:
         return connection.execute(sql).fetchall()

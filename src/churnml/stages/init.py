@@ -22,11 +22,19 @@ name = "{name}"
 [source]
 kind = "folder"
 path = "{path}"          # relative to this file; ${{VARIABLE}} is replaced by the environment's value
+# Or a DuckDB file, or a PostgreSQL database (pip install 'churnml[postgres]'); the tables, and the SQL
+# below, are then the database's:
+# kind = "duckdb"
+# path = "warehouse.duckdb"
+# kind = "postgres"
+# url = "postgresql://reader:${{PGPASSWORD}}@db.example.com:5432/warehouse"
+# schema = "public"        # of either; default: main in DuckDB, public in PostgreSQL
 # data_through = 2025-12-31  # the date up to which the data are complete; default: the latest event
 
-# Each table is <path>/<table>.parquet or .csv (accounts, events and subscriptions are enough; users,
-# tickets, surveys, milestones and interventions add their features). A table that is
-# named or shaped differently is mapped with SQL over the raw exports, or another file:
+# Each table is <path>/<table>.parquet or .csv, or a folder <path>/<table>/ of such files (accounts,
+# events and subscriptions are enough; users, tickets, surveys, milestones and interventions add their
+# features). A table that is named or shaped differently is mapped with SQL over the raw exports, or
+# another file:
 # [tables.events]
 # sql = '''
 #   select student_id as account_id, date_watched as occurred_at, 'watch' as event

@@ -1,0 +1,148 @@
+"""A real PostgreSQL server as the source: the same tables as from files, and errors for people.
+
+Needs Debian's `postgresql`; the server runs as its user `postgres` when the tests run as root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from adbc_driver_postgresql import dbapi
+
+from churnml.config import parse_config
+from churnml.errors import ContractError, SourceError
+from churnml.serve.launch import free_port
+from churnml.sources.workspace import Workspace, open_workspace
+
+NOW = datetime(2025, 1, 1)
+EVENTS = 3_000
+STATEMENTS = (
+    "create table accounts (account_id text primary key, created_at date, employee_count int)",
+    "insert into accounts select 'A' || i, date '2024-01-01' + i, 10 * i "
+    "from generate_series(1, 5) i",
+    "create table events (account_id text, occurred_at timestamptz, event text, duration_s "
+    "numeric(10, 3), user_id uuid, is_automated boolean)",
+    f"insert into events select 'A' || (i % 5 + 1), timestamptz '2024-02-01 10:00+09' + i * "
+    "interval '7 minutes', case i % 3 when 0 then 'login' else 'save' end, "
+    "case when i % 10 > 0 then i / 8.0 end, md5((i % 40)::text)::uuid, i % 50 = 0 "
+    f"from generate_series(1, {EVENTS}) i",
+    "create schema billing",
+    "create table billing.contracts (customer text, start date, cents bigint, plan varchar(20))",
+    "insert into billing.contracts select 'A' || i, date '2024-01-01' + i, 9999 * i, 'team' "
+    "from generate_series(1, 5) i",
+)
+CONFIG = '''
+[source]
+kind = "postgres"
+url = "postgresql://churnml:${DATABASE_PASSWORD}@127.0.0.1:{port}/warehouse"
+[tables.subscriptions]
+sql = """
+select customer as account_id, start as started_at, cents / 100.0 as mrr, plan as product
+from billing.contracts
+"""
+'''
+
+
+def binary(name: str) -> str:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    path = str(found[-1]) if found else shutil.which(name)
+    assert path, f"{name} is not here. Install it: apt-get install postgresql"
+    return path
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder = tmp_path_factory.mktemp("postgres")
+    number = free_port()
+    someone: dict[str, Any] = {"cwd": folder, "check": True, "timeout": 300}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        someone |= {"user": "postgres", "group": "postgres"}
+        shutil.chown(folder, "postgres", "postgres")
+        for parent in folder.parents[:3]:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    (folder / "password").write_text("told-to-nobody")
+    (folder / "password").chmod(0o644)
+    log = {"stdout": subprocess.DEVNULL}
+    subprocess.run(
+        [binary("initdb"), "-D", "db", "-U", "churnml", "--auth", "scram-sha-256", "--pwfile",
+         "password", "--no-sync"], **someone, **log,
+    )  # fmt: skip
+    start = f"-p {number} -h 127.0.0.1 -c fsync=off -c unix_socket_directories={folder}"
+    run = [binary("pg_ctl"), "-D", "db", "-w", "-t", "200"]
+    subprocess.run([*run, "-o", start, "-l", "server.log", "start"], **someone, **log)
+    try:
+        url = f"postgresql://churnml:told-to-nobody@127.0.0.1:{number}"
+        with dbapi.connect(f"{url}/postgres", autocommit=True) as first, first.cursor() as cursor:
+            cursor.execute("create database warehouse")
+        with dbapi.connect(f"{url}/warehouse") as database, database.cursor() as cursor:
+            for statement in STATEMENTS:
+                cursor.execute(statement)
+            database.commit()
+        yield number
+    finally:
+        subprocess.run([*run, "-m", "immediate", "stop"], **someone, **log)
+
+
+def opened(port: int, config: str = CONFIG, password: str = "told-to-nobody") -> Workspace:
+    declared = parse_config(config.replace("{port}", str(port)))
+    return open_workspace(declared, Path(), {"DATABASE_PASSWORD": password}, NOW)
+
+
+def test_tables_read_as_the_contract_says(port: int) -> None:
+    workspace = opened(port)
+    try:
+        assert workspace.query("select count(*) from events") == [(EVENTS,)]
+        # 10:07 in Tokyo is 01:07 in UTC; numerics are exact; a uuid is a text; null stays null.
+        assert workspace.query(
+            "select account_id, occurred_at, event, duration_s, user_id, is_automated "
+            "from events order by occurred_at limit 1"
+        ) == [("A2", datetime(2024, 2, 1, 1, 7), "save", 125, _uuid(1), False)]
+        assert workspace.query("select count(*) from events where duration_s is null") == [
+            (EVENTS // 10,)
+        ]
+        assert workspace.query("select account_id, mrr from subscriptions order by 1") == [
+            (f"A{i}", 9_999 * i) for i in range(1, 6)
+        ]
+        assert workspace.columns["accounts"] == {"account_id", "created_at", "employee_count"}
+    finally:
+        workspace.close()
+
+
+def _uuid(number: int) -> str:
+    (found,) = duckdb.sql(f"select cast(cast(md5('{number}') as uuid) as varchar)").fetchall()
+    return str(found[0])
+
+
+def test_a_wrong_password_is_told_without_it(port: int) -> None:
+    with pytest.raises(SourceError) as error:
+        opened(port, password="guessed-wrongly")
+    assert f"127.0.0.1:{port}/warehouse: cannot be read" in str(error.value)
+    assert "password authentication failed" in str(error.value)
+    assert "guessed-wrongly" not in str(error.value)
+
+
+def test_a_server_that_is_not_there(port: int) -> None:
+    with pytest.raises(SourceError, match="Expected a PostgreSQL database that answers"):
+        opened(free_port())
+
+
+def test_sql_that_fails_is_one_fault_and_the_other_tables_are_read(port: int) -> None:
+    config = CONFIG + '[tables.users]\nsql = "select * from people"\n'
+    with pytest.raises(ContractError) as error:
+        opened(port, config)
+    (fault,) = error.value.faults
+    assert fault.table == "users"
+    assert 'relation "people" does not exist' in fault.sentence()
+
+
+def test_an_empty_schema_is_told(port: int) -> None:
+    config = CONFIG.partition("[tables")[0] + 'schema = "nothing"\n'
+    with pytest.raises(SourceError, match="no table in the schema nothing"):
+        opened(port, config)
