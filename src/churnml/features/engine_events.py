@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
-from churnml.features.engine_cells import Cells, Value, Window
+from churnml.features.engine_cells import Cells
+from churnml.features.engine_grid import DAY_BITS, Value, Window
 from churnml.features.spec import (
     Cadence,
     Change,
@@ -88,6 +89,10 @@ class EventPlan:
         )
 
     def _value(self, measure: Measure, window: Window) -> str:
+        if measure.what == "days" and window[1] - window[0] > DAY_BITS:
+            raise ValueError(
+                f"{measure!r}: days are counted over {DAY_BITS} days at most: {window}"
+            )
         return "v." + self._values.setdefault((measure, window), f"n{len(self._values)}")
 
     def _week(self, measure: Measure, ago: int) -> str:

@@ -1,0 +1,123 @@
+"""The grid of cells and the windows over it: which days a cell holds, and which cells a window.
+
+Owns window bounds. Where all dates of the calendar lie whole weeks apart, a cell is a week that ends on
+their weekday; else it is a day. A window that ends inside a week takes that week's part from a column
+of its own (decision 0001)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from math import gcd
+
+from churnml.contract.rules import SCORE_SCALE
+from churnml.contract.tables import SCALES, TABLES
+from churnml.features.spec import Measure, Where
+from churnml.snapshots.views import AsOfView
+
+DAY_BITS = 63  # days are told apart by their bit: no window of days may be longer
+Window = tuple[int, int]  # days ago, half-open: (0, 7) is the last seven days
+Aggregate = tuple[Measure, int]  # a measure, and the days of a week's cell that it counts (0: all)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measure over a window, and its column in `event_values`."""
+
+    measure: Measure
+    window: Window
+    name: str
+
+    @property
+    def keyed(self) -> bool:
+        """Whether only users in a key role count."""
+        return is_keyed(self.measure.where)
+
+    @property
+    def slotted(self) -> bool:
+        """Whether it is a distinct count, by bitmaps (sessions are counted by day instead)."""
+        return self.measure.what == "distinct" and self.measure.column != "session_id"
+
+    @property
+    def scale(self) -> int:
+        """How many of the log's whole units make one of the value's."""
+        if self.measure.what != "sum" or self.measure.column is None:
+            return 1
+        kind = TABLES["events"].column(self.measure.column).kind
+        return SCALES.get(kind, SCORE_SCALE if kind == "score" else 1)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells of `width` days (7 or 1); a week's cell ends on the days with day % 7 == offset."""
+
+    width: int
+    offset: int
+
+    @staticmethod
+    def over(days: Sequence[int], windows: Iterable[Window]) -> Grid:
+        """A week's cells where these dates (day numbers) and windows allow it, else a day's."""
+        weekly = reduce(gcd, (day - days[0] for day in days), 0) % 7 == 0
+        if not weekly or any(near % 7 for near, _ in windows):
+            return Grid(1, 0)
+        return Grid(7, days[0] % 7)
+
+    def end(self, day: str) -> str:
+        """SQL of the last day of the cell that holds a day."""
+        if self.width == 1:
+            return day
+        return f"({day} + ({self.offset + 7} - {day} % 7) % 7)"
+
+    def keys(self) -> str:
+        """SQL of an event's k, o (the end of the cell it occurred in) and v (the first that sees it)."""
+        occurred, visible = AsOfView().event_days()
+        return f"k, {self.end(occurred)} as o, {self.end(visible)} as v"
+
+    def rest(self, window: Window) -> int:
+        """Days of a window's last, cut cell (0: none is cut)."""
+        return window[1] % self.width
+
+    def rests(self, window: Window) -> list[int]:
+        """What a window needs of its cells: all of them whole (0), and the part of one."""
+        return sorted({0, self.rest(window)})
+
+    def within(self, rest: int) -> str:
+        """SQL: an event lies in the last `rest` days of its cell (0: all of it)."""
+        occurred, _ = AsOfView().event_days()
+        return f" and {self.end(occurred)} - {occurred} < {rest}" if rest else ""
+
+    def whole(self, window: Window, spine: str = "s") -> str:
+        """SQL: the cell d lies in the window with all its days."""
+        near, far = window[0], window[1] - self.rest(window)
+        age = f"{spine}.a - d.o"
+        return f"{age} < {far}" if near == 0 else f"{age} >= {near} and {age} < {far}"
+
+    def cut(self, window: Window, spine: str = "s") -> str:
+        """SQL: the cell d is the one that the window cuts."""
+        return f"{spine}.a - d.o = {window[1] - self.rest(window)}"
+
+    def steps(self, window: Window) -> Window:
+        """The window's whole cells as cells back from its end, half-open."""
+        return window[0] // self.width, window[1] // self.width
+
+
+def is_keyed(where: Where) -> bool:
+    """Whether only users in a key role count."""
+    return where.key_user or where.role is not None
+
+
+def column_of(aggregate: Aggregate) -> str:
+    """The column of `account_cells` that holds an aggregate."""
+    measure, rest = aggregate
+    named = [measure.what, *([measure.column] if measure.column else []), *_words(measure.where)]
+    return "_".join(("d", *named, *([f"part{rest}"] if rest else [])))
+
+
+def last_of(where: Where) -> str:
+    """The column of `account_cells` that holds the last day on which `where` let an event through."""
+    return "_".join(("last", *_words(where)))
+
+
+def _words(where: Where) -> list[str]:
+    return [part for part in (where.meaning, where.stage, "human" if where.human else None) if part]

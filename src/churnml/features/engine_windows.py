@@ -1,0 +1,238 @@
+"""From cells to snapshots: sums and distinct counts over windows that end at each snapshot.
+
+On a weekly grid a window is a run of rows: sums are differences of running totals, bitmaps are joined by
+window functions, and each cell is touched a few times however many snapshots see it. Rows that arrive
+late are mended apart. On a daily grid (uneven calendars) snapshots join the cells that they see. Both
+say the same (decision 0001)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import duckdb
+
+from churnml.features.engine_grid import Grid, Value, column_of
+from churnml.features.spec import Where
+from churnml.snapshots.views import AsOfView
+
+Flags = Mapping[tuple[Where, int], str]  # what an entity's bitmap tells, and its column
+
+
+class Windows:
+    """Relations of values, keyed by (k, a), out of the cells of one log."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, grid: Grid):
+        self._connection = connection
+        self._grid = grid
+
+    def sums(self, table: str, cells: str, values: Sequence[Value]) -> None:
+        """Make `table` (k, a, a column per value) of counts, sums and days over `cells` (k, o, v)."""
+        if self._grid.width == 1:
+            wanted = ", ".join(self._finished(value, self._joined(value)) for value in values)
+            self._make(table, self._by_join(cells, values, wanted))
+            return
+        columns = sorted(
+            {column_of((v.measure, rest)) for v in values for rest in self._grid.rests(v.window)}
+        )
+        bits = {column_of((v.measure, r)) for v in values if _is_bits(v) for r in (0, *range(7))}
+        # Bits cannot be taken out again: only what was seen in its own week lies in the frames.
+        folded = ", ".join(
+            f"bit_or({column}) filter (where o = v) as {column}"
+            if column in bits
+            else f"sum({column}) as {column}"
+            for column in columns
+        )
+        added = [value for value in values if not _is_bits(value)]
+        totals = dict.fromkeys(column_of((value.measure, 0)) for value in added)
+        running = "".join(
+            f", sum({name}) over (partition by k order by a) as t_{name}" for name in totals
+        )
+        framed = ", ".join(f"{self._framed(value)} as {value.name}" for value in values)
+        self._make(
+            "framed",
+            f"with weeks as (select k, o, {folded} from {cells} group by k, o), "
+            f"filled as ({self._filled('weeks', 'k', columns, values)}), "
+            f"running as (select *{running} from filled), framed as (select k, a, {framed} "
+            "from running window w as (partition by k order by a)) "
+            "from framed where a in (select a from calendar)",
+        )
+        late = ", ".join(
+            f"{self._joined(value, _mending(value))} as {value.name}" for value in values
+        )
+        self._make("mended", self._by_join(f"(from {cells} where v > o)", values, late, seen=False))
+        wanted = ", ".join(self._finished(value, self._mended(value)) for value in values)
+        self._make(
+            table,
+            f"select p.k, p.a, {wanted} from points p join framed f using (k, a) "
+            "left join mended m using (k, a)",
+        )
+        self._drop("framed", "mended")
+
+    def distincts(self, table: str, values: Sequence[Value], flags: Flags) -> None:
+        """Make `table` (k, a, a column per value) of distinct counts over `entity_cells`.
+
+        `entity_cells` has (k, o, v, word) and a column of bits per flag.
+        """
+        counted = ", ".join(
+            f"cast(coalesce(sum({value.name}), 0) as bigint) as {value.name}" for value in values
+        )
+        if self._grid.width == 1:
+            words = ", ".join(
+                f"bit_count({self._bits(value, flags)}) as {value.name}" for value in values
+            )
+            joined = self._by_join("entity_cells", values, words, word=True)
+            self._make(table, f"select k, a, {counted} from ({joined}) group by k, a")
+            return
+        columns = sorted(
+            {flags[v.measure.where, rest] for v in values for rest in self._grid.rests(v.window)}
+        )
+        folded = ", ".join(f"bit_or({name}) filter (where o = v) as {name}" for name in columns)
+        framed = ", ".join(f"{self._frame(value, flags)} as {value.name}" for value in values)
+        self._make(
+            "framed",
+            f"with weeks as (select k, word, o, {folded} from entity_cells group by k, word, o), "
+            f"filled as ({self._filled('weeks', 'k, word', columns, values)}), "
+            f"framed as (select k, word, a, {framed} "
+            "from filled window w as (partition by k, word order by a)) "
+            "from framed where a in (select a from calendar)",
+        )
+        late = ", ".join(f"{self._bits(value, flags)} as {value.name}" for value in values)
+        self._make(
+            "mended", self._by_join("(from entity_cells where v > o)", values, late, word=True)
+        )
+        both = ", ".join(
+            f"bit_count(coalesce(f.{value.name}, 0) | coalesce(m.{value.name}, 0)) as {value.name}"
+            for value in values
+        )
+        self._make(
+            table,
+            f"with words as (select k, a, {both} from framed f left join mended m "
+            f"using (k, a, word)) select k, a, {counted} from words group by k, a",
+        )
+        self._drop("framed", "mended")
+
+    def recent(self, table: str, last: str, name: str) -> None:
+        """Make `table` (k, a, name): the last day that a column of `account_cells` has told by a."""
+        self._make(
+            table,
+            f"with cells as (select k, v, max({last}) as d from account_cells where {last} is not "
+            "null group by 1, 2), running as (select k, v, max(d) over (partition by k order by v) "
+            f"as {name} from cells) select s.k, s.a, r.{name} from points s "
+            f"asof join running r on r.k = s.k and {AsOfView().sees_day('r.v', 's')}",
+        )
+
+    # Snapshots that join cells
+
+    def _by_join(
+        self,
+        cells: str,
+        values: Iterable[Value],
+        wanted: str,
+        seen: bool = True,
+        word: bool = False,
+    ) -> str:
+        """SQL of values per snapshot over the cells that it sees; not seen: over those that it would
+        see, had they not been late, and those bits that it sees late."""
+        longest = max(value.window[1] for value in values)
+        condition = AsOfView().sees_day("d.v", "s") if seen else "d.o <= s.a"
+        keys = "s.k, s.a, d.word" if word else "s.k, s.a"
+        return (
+            f"select {keys}, {wanted} from points s join {cells} d on d.k = s.k and {condition} "
+            f"and d.o > s.a - {longest} group by {keys}"
+        )
+
+    def _joined(self, value: Value, also: str = "") -> str:
+        whole, rest = column_of((value.measure, 0)), self._grid.rest(value.window)
+        fold = "bit_or" if _is_bits(value) else "sum"
+        parts = [f"{fold}(d.{whole}) filter (where {self._grid.whole(value.window)}{also})"]
+        if rest:
+            part = column_of((value.measure, rest))
+            parts.append(f"{fold}(d.{part}) filter (where {self._grid.cut(value.window)}{also})")
+        sign = " | " if _is_bits(value) else " + "
+        return sign.join(f"coalesce({part}, 0)" for part in parts)
+
+    def _bits(self, value: Value, flags: Flags) -> str:
+        where, rest = value.measure.where, self._grid.rest(value.window)
+        found = f"bit_or(d.{flags[where, 0]}) filter (where {self._grid.whole(value.window)})"
+        if not rest:
+            return found
+        cut = f"bit_or(d.{flags[where, rest]}) filter (where {self._grid.cut(value.window)})"
+        return f"coalesce({found}, 0) | coalesce({cut}, 0)"
+
+    # Snapshots that look back along a dense grid
+
+    def _filled(
+        self, weeks: str, keys: str, columns: Iterable[str], values: Iterable[Value]
+    ) -> str:
+        """SQL of a row per key and week, from the first week of the first date's windows on."""
+        listed = "".join(f", {column}" for column in columns)
+        dates = self._connection.execute("select min(a), max(a) from calendar").fetchall()
+        first, last = dates[0]
+        longest = max(self._grid.steps(value.window)[1] for value in values)
+        return (
+            f"select {keys}, a{listed} from (select {keys}, "
+            f"unnest(range({first - 7 * longest}, {last + 1}, 7)) as a "
+            f"from (select distinct {keys} from {weeks})) "
+            f"left join (select * rename (o as a) from {weeks}) using ({keys}, a)"
+        )
+
+    def _framed(self, value: Value) -> str:
+        """SQL over `running`: a sum (or the bits of days) of what occurred in the window."""
+        rest = self._grid.rest(value.window)
+        name, part = column_of((value.measure, 0)), column_of((value.measure, rest))
+        if _is_bits(value):
+            return self._frame_of(value, "k", name, part)
+        near, far = self._grid.steps(value.window)
+        total = f"coalesce({_back(f't_{name}', near)}, 0) - coalesce({_back(f't_{name}', far)}, 0)"
+        return f"{total} + coalesce({_back(part, far)}, 0)" if rest else total
+
+    def _frame(self, value: Value, flags: Flags) -> str:
+        where, rest = value.measure.where, self._grid.rest(value.window)
+        return self._frame_of(value, "k, word", flags[where, 0], flags[where, rest])
+
+    def _frame_of(self, value: Value, keys: str, whole: str, part: str) -> str:
+        """SQL over weeks: the bits of a window, whole weeks and the part of the one that it cuts."""
+        near, far = self._grid.steps(value.window)
+        found = "null" if far == near else (
+            f"bit_or({whole}) over (partition by {keys} order by a "
+            f"rows between {far - 1} preceding and {near} preceding)"
+        )  # fmt: skip
+        if far - near == 1:
+            found = _back(whole, near)
+        if not self._grid.rest(value.window):
+            return found
+        return f"coalesce({found}, 0) | coalesce({_back(part, far)}, 0)"
+
+    def _mended(self, value: Value) -> str:
+        if _is_bits(value):
+            return f"coalesce(f.{value.name}, 0) | coalesce(m.{value.name}, 0)"
+        return f"f.{value.name} - coalesce(m.{value.name}, 0)"
+
+    @staticmethod
+    def _finished(value: Value, found: str) -> str:
+        if _is_bits(value):
+            return f"cast(bit_count({found}) as bigint) as {value.name}"
+        whole = f"cast({found} as bigint)"
+        return f"{whole} / {value.scale}.0 as {value.name}" if value.scale > 1 else (
+            f"{whole} as {value.name}"
+        )  # fmt: skip
+
+    def _make(self, name: str, sql: str) -> None:
+        self._connection.execute(f"create or replace temp table {name} as {sql}")
+
+    def _drop(self, *names: str) -> None:
+        for name in names:
+            self._connection.execute(f"drop table {name}")
+
+
+def _is_bits(value: Value) -> bool:
+    return value.measure.what == "days"
+
+
+def _mending(value: Value) -> str:
+    # Sums hold what nobody could know yet, which is taken out; bits lack what came late, which is added.
+    return " and d.v <= s.a" if _is_bits(value) else " and d.v > s.a"
+
+
+def _back(column: str, cells: int) -> str:
+    return column if cells == 0 else f"lag({column}, {cells}) over w"
