@@ -31,16 +31,17 @@ class Windows:
             wanted = ", ".join(self._finished(value, self._joined(value)) for value in values)
             self._make(table, self._by_join(cells, values, wanted))
             return
-        columns = sorted(
-            {column_of((v.measure, rest)) for v in values for rest in self._grid.rests(v.window)}
-        )
-        bits = {column_of((v.measure, r)) for v in values if _is_bits(v) for r in (0, *range(7))}
+        columns = {
+            column_of((value.measure, rest)): _is_bits(value)
+            for value in values
+            for rest in self._grid.rests(value.window)
+        }
         # Bits cannot be taken out again: only what was seen in its own week lies in the frames.
         folded = ", ".join(
             f"bit_or({column}) filter (where o = v) as {column}"
-            if column in bits
+            if bits
             else f"sum({column}) as {column}"
-            for column in columns
+            for column, bits in columns.items()
         )
         added = [value for value in values if not _is_bits(value)]
         totals = dict.fromkeys(column_of((value.measure, 0)) for value in added)
@@ -131,8 +132,8 @@ class Windows:
         seen: bool = True,
         word: bool = False,
     ) -> str:
-        """SQL of values per snapshot over the cells that it sees; not seen: over those that it would
-        see, had they not been late, and those bits that it sees late."""
+        """SQL of values per snapshot over the cells that it sees (not seen: over all that occurred by
+        then; `wanted` tells which of them were known)."""
         longest = max(value.window[1] for value in values)
         condition = AsOfView().sees_day("d.v", "s") if seen else "d.o <= s.a"
         keys = "s.k, s.a, d.word" if word else "s.k, s.a"
