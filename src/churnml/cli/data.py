@@ -25,7 +25,10 @@ from churnml.cli.app import (
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project folder to make.")],
     data: Annotated[
-        str | None, typer.Option("--data", help="Folder with your tables. Default: DIR/data.")
+        str | None,
+        typer.Option(
+            "--data", help="Folder with your tables, or a DuckDB file. Default: DIR/data."
+        ),
     ] = None,
 ) -> None:
     """Write a commented churnml.toml into DIR, ready to use with the tables in PATH."""

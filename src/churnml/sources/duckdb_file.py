@@ -34,17 +34,7 @@ class DuckdbFile:
 
     def open(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Attach the file read-only. Raises: SourceError if it is none, or somebody writes to it."""
-        try:
-            connection.execute(f"attach {literal(str(self.path))} as {_CATALOG} (read_only)")
-        except duckdb.Error as error:
-            raise SourceError(
-                f"{self.path}: cannot be opened: {' '.join(str(error).split())[:300]} Expected a "
-                "DuckDB file that no other program is writing to. Close that program, or give a copy."
-            ) from None
-        listed = connection.execute(
-            "select table_schema, table_name from information_schema.tables "
-            f"where table_catalog = '{_CATALOG}'"
-        ).fetchall()
+        listed = _attach(connection, self.path)
         if self._schema not in {schema for schema, _ in listed}:
             known = ", ".join(sorted({schema for schema, _ in listed})) or "none with tables"
             raise SourceError(
@@ -72,3 +62,25 @@ class DuckdbFile:
     def close(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Names mean our own tables again; the file stays attached for the views."""
         connection.execute("reset search_path")
+
+
+def tables_of(path: Path, schema: str = "main") -> list[str]:
+    """The names of the tables and views in a DuckDB file's schema. Raises: SourceError."""
+    with duckdb.connect() as connection:
+        return [name for held, name in _attach(connection, path) if held == schema]
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, str]]:
+    """Attach a file read-only; the (schema, name) of all that it holds. Raises: SourceError."""
+    try:
+        connection.execute(f"attach {literal(str(path))} as {_CATALOG} (read_only)")
+    except duckdb.Error as error:
+        raise SourceError(
+            f"{path}: cannot be opened: {' '.join(str(error).split())[:300]} Expected a DuckDB file "
+            "that no other program is writing to. Close that program, or give a copy."
+        ) from None
+    listed: list[tuple[str, str]] = connection.execute(
+        "select table_schema, table_name from information_schema.tables "
+        f"where table_catalog = '{_CATALOG}'"
+    ).fetchall()
+    return listed

@@ -9,6 +9,7 @@ from pathlib import Path
 from churnml.config import parse_config
 from churnml.contract.tables import TABLES
 from churnml.errors import ConfigError
+from churnml.sources.duckdb_file import tables_of
 from churnml.sources.folder import SUFFIXES
 from churnml.stages.project import CONFIG_NAME, write_whole
 
@@ -20,7 +21,7 @@ name = "{name}"
 # language = "en"        # of reasons and the report: en, zh or ja
 
 [source]
-kind = "folder"
+kind = "{kind}"
 path = "{path}"          # relative to this file; ${{VARIABLE}} is replaced by the environment's value
 # Or a DuckDB file, or a PostgreSQL database (pip install 'churnml[postgres]'); the tables, and the SQL
 # below, are then the database's:
@@ -107,9 +108,10 @@ max_calibration_error = 0.1
 def init_project(folder: Path, data: str | None) -> tuple[Path, list[str], list[str]]:
     """Write `churnml.toml` into a folder.
 
-    data: the folder with the tables as the user gave it (relative to where they stand); None: the
-    folder `data` inside the project. Returns: (path written, tables found, required ones missing).
-    Raises: ConfigError if the file is there already, or `data` is no folder.
+    data: the folder or DuckDB file with the tables as the user gave it (relative to where they
+    stand); None: the folder `data` inside the project. Returns: (path written, tables found, required
+    ones missing). Raises: ConfigError if the file is there already, or `data` is no folder; SourceError
+    if it is a file and no DuckDB database.
     """
     target = folder / CONFIG_NAME
     if target.exists():
@@ -119,21 +121,26 @@ def init_project(folder: Path, data: str | None) -> tuple[Path, list[str], list[
         )
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder}: is a file. Expected a folder, or a new name. Choose another.")
-    path = "data"
+    path, kind = "data", "folder"
     tables = folder / path
     if data is not None:
         tables = Path(data)
-        if not tables.is_dir():
+        if tables.is_file():
+            kind = "duckdb"
+        elif not tables.is_dir():
             raise ConfigError(
                 f"{data}: no such folder. Expected the folder with your tables. Correct the path, or "
                 f"make example data with: churnml simulate --out {data}"
             )
         path = os.path.relpath(tables.resolve(), folder.resolve())
+    held = (
+        tables_of(tables) if kind == "duckdb" else [name for name in TABLES if _has(tables, name)]
+    )
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-_") or "company"
-    text = TEMPLATE.format(name=plain[:63], path=path.replace("\\", "/"))
+    text = TEMPLATE.format(name=plain[:63], kind=kind, path=path.replace("\\", "/"))
     parse_config(text, str(target))  # what we write must work as it is
     write_whole(target, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    found = [name for name in TABLES if _has(tables, name)]
+    found = [name for name in TABLES if name in held]
     missing = [name for name, table in TABLES.items() if table.required and name not in found]
     return target, found, missing
 

@@ -12,6 +12,7 @@ import pytest
 from churnml.config import parse_config
 from churnml.errors import ConfigError, ContractError, SourceError
 from churnml.sources.workspace import Workspace, open_workspace
+from churnml.stages.init import init_project
 
 NOW = datetime(2025, 1, 1)
 TABLES = {
@@ -107,6 +108,19 @@ def test_sql_that_fails_is_one_fault(tmp_path: Path) -> None:
     (fault,) = error.value.faults
     assert fault.table == "users"
     assert "people does not exist" in fault.sentence()
+
+
+def test_init_writes_a_project_that_works_with_a_duckdb_file(
+    tmp_path: Path, expected: dict[str, list[tuple[object, ...]]]
+) -> None:
+    warehouse = database(tmp_path / "w.duckdb")
+    written, found, missing = init_project(tmp_path / "acme", str(warehouse))
+    assert (found, missing) == (["accounts", "events", "subscriptions"], [])
+    assert rows(opened(written.read_text(encoding="utf-8"), tmp_path / "acme")) == expected
+    (tmp_path / "notes.txt").write_text("no database")
+    with pytest.raises(SourceError, match=r"notes\.txt: cannot be opened"):
+        init_project(tmp_path / "other", str(tmp_path / "notes.txt"))
+    assert not (tmp_path / "other").exists()
 
 
 def test_no_file_no_database_no_schema(tmp_path: Path) -> None:
