@@ -1,4 +1,4 @@
-"""Make a company with a large event log, as Parquet files by month: quick, seeded, of any size.
+"""Make a company with a large event log, as Parquet files in order of time: quick, seeded, of any size.
 
 Everything is a hash of a row's number, so the same arguments give the same rows on any machine. It
 measures speed; nobody's behaviour is simulated here (that is `churnml simulate`)."""
@@ -16,7 +16,7 @@ WEEKS = 104
 LATE_SHARE = 0.01
 CALENDAR = f'every = "week"\nweekday = "monday"\nstart = {START + timedelta(days=7)}'
 
-# u(n): a number in [0, 1) that depends on the event and on n alone.
+# u1 and u2 lie in [0, 1).
 _EVENTS = """
 with drawn as (
     select i,

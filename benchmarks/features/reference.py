@@ -17,7 +17,7 @@ from churnml.features.families.usage import (
     TIME,
     USERS,
     VIEWED,
-)  # fmt: skip
+)
 from churnml.features.spec import (
     Cadence,
     Change,
@@ -31,7 +31,7 @@ from churnml.features.spec import (
     Sql,
     Volatility,
     Where,
-)  # fmt: skip
+)
 
 WINDOWS = (7, 28, 90)
 MEASURES: dict[str, Measure] = {
