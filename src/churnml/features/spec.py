@@ -271,3 +271,11 @@ class Feature:
     needs: tuple[str, ...] = ()
     categorical: bool = False
     tells: Literal["level", "news", "since"] = "level"
+
+
+def is_change(feature: Feature) -> bool:
+    """Whether the feature is a change against the account's own past."""
+    return (
+        isinstance(feature.fn, Change | Cadence | Slope | AgainstBook)
+        or feature.unit == "share change"
+    )

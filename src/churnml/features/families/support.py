@@ -29,7 +29,7 @@ FEATURES = (
             needs=("severity",)),
     _support("open_tickets", "tickets", Sql("open_tickets"), "tickets", "support",
             "tickets open", MORE_IS_RISK, needs=("closed_at",)),
-    _support("resolution_90d_days", "tickets", Sql("resolution_days", 90), "days", "support", "mean days to close, of tickets closed in the last 90 days", MORE_IS_RISK,
+    _support("resolution_90d_days", "tickets", Sql("resolution_days", 90), "mean days", "support", "mean days to close, of tickets closed in the last 90 days", MORE_IS_RISK,
             needs=("closed_at",)),
     _support("csat_90d", "tickets", Sql("csat", 90), "points of 5", "satisfaction",
             "mean CSAT of tickets closed in the last 90 days", LESS_IS_RISK,
