@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from churnml.config import CohortConfig, LedgerConfig, parse_config
 from churnml.features.catalog import available
 from churnml.features.engine import build_features, feature_frame
+from churnml.features.spec import FAMILIES
 from churnml.snapshots.cohort import build_spine
 from churnml.sources.workspace import open_workspace
 
@@ -28,6 +32,8 @@ OCCURRED = {
     "subscriptions": "started_at",
     "tickets": "opened_at",
     "surveys": "answered_at",
+    "referrals": "referred_at",
+    "interventions": "performed_at",
 }
 # column -> the time from which it can be seen (the coalesce is the contract's, for ends)
 FILLED = {
@@ -35,9 +41,16 @@ FILLED = {
         "valid_to": ("end_known_at", "valid_to"),
         "end_known_at": ("end_known_at", "valid_to"),
     },
-    "subscriptions": {"ended_at": ("ended_at",)},
-    "tickets": {"closed_at": ("closed_at",), "csat": ("closed_at",)},
+    "accounts": {"converted_at": ("converted_at",)},
+    "subscriptions": {"end_reason": ("ended_at",), "ended_at": ("ended_at",)},
+    "tickets": {
+        "csat": ("closed_at",),
+        "closed_at": ("closed_at",),
+        "first_reply_at": ("first_reply_at",),
+    },
     "milestones": {"reached_at": ("reached_at",)},
+    "referrals": {"converted_at": ("converted_at",)},
+    "interventions": {"closed_at": ("closed_at",)},
 }
 
 
@@ -46,7 +59,7 @@ def features(folder: Path, threads: int = 2) -> pd.DataFrame:
     build_spine(workspace.connection, [AS_OF], LedgerConfig(), CohortConfig(min_age_days=0))
     build_features(
         workspace.connection,
-        available(workspace.columns, workspace.meanings),
+        available(workspace.columns, workspace.meanings, FAMILIES),
         workspace.columns,
         workspace.meanings,
         "list",
@@ -94,6 +107,53 @@ def test_data_cut_at_a_date_give_the_same_features_as_the_full_data(
     assert_same(full, features(company.write(shorter, tmp_path / "cut")))
 
 
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """A company, and its features at AS_OF."""
+    tables = company.tables(8, accounts=8)
+    return tables, features(company.write(tables, tmp_path_factory.mktemp("known")))
+
+
+def unknown_rows(tables: dict[str, pd.DataFrame]) -> dict[str, list[int]]:
+    """The rows of each table that could not be known at AS_OF."""
+    seen = cut(tables)
+    return {
+        name: [place for place in tables[name].index if place not in seen[name].index]
+        for name in ("events", "subscriptions", "tickets", "surveys", "referrals", "interventions")
+    }
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_row_not_yet_known_can_go_or_change(
+    known: tuple[dict[str, pd.DataFrame], pd.DataFrame], data: st.DataObject
+) -> None:
+    tables, told = known
+    places = unknown_rows(tables)
+    table = data.draw(st.sampled_from([name for name, rows in places.items() if rows]))
+    rows = data.draw(st.lists(st.sampled_from(places[table]), min_size=1, unique=True))
+    frame = tables[table].copy()
+    if data.draw(st.booleans(), label="goes"):
+        frame = frame.drop(index=rows)
+    else:
+        # Another unknown row's values, under its own key: anything but when it could be known.
+        kept = {
+            "account_id",
+            "ticket_id",
+            "intervention_id",
+            "product",
+            OCCURRED[table],
+            "known_at",
+        }
+        other = data.draw(st.sampled_from(places[table]))
+        for column in set(frame) - kept:
+            if not column.endswith("_at"):
+                frame.loc[rows, column] = frame.loc[other, column]
+    with tempfile.TemporaryDirectory() as folder:
+        changed = features(company.write({**tables, table: frame}, Path(folder)))
+    assert_same(told, changed)
+
+
 def test_order_of_rows_files_and_threads_change_nothing(tmp_path: Path) -> None:
     tables = company.tables(5, accounts=14)
     first = features(company.write(tables, tmp_path / "a"), threads=1)
@@ -123,7 +183,9 @@ def test_a_late_event_appears_exactly_when_it_is_known(tmp_path: Path) -> None:
     assert counts["in time"] == counts["too late"] + 1
 
 
-@pytest.mark.parametrize("table", ["users", "tickets", "surveys", "milestones"])
+@pytest.mark.parametrize(
+    "table", ["users", "tickets", "surveys", "milestones", "referrals", "interventions"]
+)
 def test_an_absent_table_removes_its_features_and_zeroes_none(tmp_path: Path, table: str) -> None:
     tables = company.tables(7)
     whole = features(company.write(tables, tmp_path / "whole"))

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import duckdb
 
-from churnml.features.engine_grid import Grid, Minus, Part, Value, column_of
+from churnml.features.engine_grid import Grid, Minus, Part, Value, Window, column_of
 from churnml.features.engine_windows import Windows
-from churnml.features.spec import Where
+from churnml.features.spec import Measure, Where
 
 SLOT_BITS = 63  # a bitmap word; accounts with more users or modules spread over several words
 
@@ -64,10 +64,8 @@ class Entities:
             )
             self._windows.distincts(table, values, minus, flags)
             joins.append(f"left join {table} using (k, a)")
-            columns += [
-                f"coalesce({table}.{counted.name}, 0) as {counted.name}"
-                for counted in (*values, *minus)
-            ]
+            named = [value.name for value in values] + [m.name for m in minus]
+            columns += [f"coalesce({table}.{name}, 0) as {name}" for name in named]
             self._drop("entity_cells")
         if parts:
             self._parts(f"parts_{entity}", parts, counted)
@@ -123,7 +121,7 @@ class Entities:
         self._drop("slot_sums")
 
 
-def _fold(part: Part, names: dict[tuple[object, tuple[int, int]], str]) -> str:
+def _fold(part: Part, names: dict[tuple[Measure, Window], str]) -> str:
     """SQL over counts per slot; whole numbers until the one division, so in any order the same."""
     measure = part.function.measure
     now, before = (names[measure, window] for window in part.windows)

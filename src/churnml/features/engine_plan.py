@@ -11,7 +11,7 @@ import duckdb
 
 from churnml.features.engine_cells import Cells, Wanted
 from churnml.features.engine_grid import DAY_BITS, Minus, Part, Value, Window, is_keyed
-from churnml.features.engine_tables import EXPRESSIONS, ZERO
+from churnml.features.engine_tables import EXPRESSIONS
 from churnml.features.spec import (
     Cadence,
     Change,
@@ -45,7 +45,7 @@ class Plan:
         self._parts: dict[Parts, Part] = {}
         self._lasts: dict[Where, str] = {}
         self._firsts: dict[Where, str] = {}
-        self._small: dict[Sql, str] = {}
+        self._small: dict[str, dict[str, str]] = {}  # source -> value -> its column
 
     def expression(self, function: Function) -> str:
         """SQL over `event_values v` and the small relations; registers what it needs.
@@ -86,9 +86,8 @@ class Plan:
             case First(where):
                 self._not_of_roles(function, where)
                 return f"cast(v.a - v.{self._edge(self._firsts, 'first', where)} as double)"
-            case Sql(name):
-                table = self._small.setdefault(function, f"x{len(self._small)}")
-                return f"coalesce({table}.x, 0)" if name in ZERO else f"{table}.x"
+            case Sql():
+                return self._of_tables(function)
             case Ratio(above, below, times):
                 lower = f"nullif(cast({self.expression(below)} as double), 0)"
                 return f"{times!r} * ({self.expression(above)}) / {lower}"
@@ -124,17 +123,29 @@ class Plan:
             f"create or replace temp table event_values as select s.n, s.a{listed} "
             f"from spine s join account_keys using (account_id) {' '.join(joins)}"
         )
-        for sql, table in self._small.items():
-            selected = EXPRESSIONS[sql.name].format(days=sql.days, before=2 * (sql.days or 0))
-            connection.execute(f"create or replace temp table {table} as {selected}")
-        return [f"left join {table} using (n)" for table in self._small.values()]
+        for place, (source, named) in enumerate(self._small.items()):
+            wanted = ", ".join(f"{value} as {name}" for value, name in named.items())
+            connection.execute(
+                f"create or replace temp table small{place} as "
+                f"select n, {wanted} from {source} group by n"
+            )
+        return [f"left join small{place} using (n)" for place in range(len(self._small))]
 
     def drop(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Drop the small relations that `build` made."""
-        for table in self._small.values():
-            connection.execute(f"drop table {table}")
+        for place in range(len(self._small)):
+            connection.execute(f"drop table small{place}")
 
     # What is registered
+
+    def _of_tables(self, function: Sql) -> str:
+        small = EXPRESSIONS[function.name]
+        windows = {"days": function.days, "before": 2 * (function.days or 0)}
+        source, value = small.source.format(**windows), small.value.format(**windows)
+        named = self._small.setdefault(source, {})
+        name = named.setdefault(value, f"x{len(named)}")
+        column = f"small{list(self._small).index(source)}.{name}"
+        return f"coalesce({column}, 0)" if small.zero else column
 
     def _value(self, measure: Measure, window: Window) -> str:
         return "v." + self._valued(measure, window).name

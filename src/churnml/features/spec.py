@@ -196,7 +196,7 @@ class First:
 
 @dataclass(frozen=True)
 class Sql:
-    """A value of one snapshot from a small table, as an expression that the engine knows by name.
+    """A value of one snapshot from a small table, which the engine knows by name.
 
     `name` is an entry of `engine_tables.EXPRESSIONS`; `days` is its window where it has one.
     """

@@ -7,15 +7,16 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from churnml import __version__
-from churnml.config import target_of
+from churnml.config import Config, target_of
 from churnml.errors import ConfigError, Refused
+from churnml.sources.workspace import Workspace
 from churnml.stages.build import (
     Built,
     build,
@@ -82,24 +83,14 @@ def train(
         )
         built = build(workspace, config, dates, families or config.training.families)
         say(f"{len(built.frame):,} snapshots, {len(built.features)} features.")
-        ledger_basis = target_basis(workspace, config)
-        settings = Settings(
-            grace_days=config.ledger.grace_days,
-            basis=ledger_basis,
-            currency=workspace.currency,
-            split=config.split,
-            training=config.training,
-            capacity=config.capacity,
-            gates=config.gates,
-        )
         for target in chosen:
             say(f"Training {target} …")
             labels = label_frame(workspace, config, target)
             try:
                 trained = train_target(
                     built.frame, labels, built.features, target, target_of(config, target),
-                    replace(settings, basis=target_of(config, target).basis or ledger_basis),
-                    workspace.data_through, _params(project, target),
+                    settings_of(workspace, config, target), workspace.data_through,
+                    params_of(project, target),
                 )  # fmt: skip
             except Refused as refusal:
                 results.append(Result(target, refused=str(refusal)))
@@ -109,7 +100,21 @@ def train(
     return results
 
 
-def _params(project: Project, target: str) -> Mapping[str, Any] | None:
+def settings_of(workspace: Workspace, config: Config, target: str) -> Settings:
+    """What training a target needs of the configuration."""
+    return Settings(
+        grace_days=config.ledger.grace_days,
+        basis=target_of(config, target).basis or target_basis(workspace, config),
+        currency=workspace.currency,
+        split=config.split,
+        training=config.training,
+        capacity=config.capacity,
+        gates=config.gates,
+    )
+
+
+def params_of(project: Project, target: str) -> Mapping[str, Any] | None:
+    """The parsed models/<target>/params.toml; None where there is none. Raises: ConfigError."""
     found = project.params_text(target)
     if found is None:
         return None
