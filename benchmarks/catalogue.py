@@ -21,7 +21,7 @@ from churnml.training.evaluate import Estimate
 from churnml.training.train import train_target
 
 FIRST = frozenset((Path(__file__).with_name("first_catalogue.txt")).read_text("utf-8").split())
-SHOWN = ("roc_auc", "average_precision")
+SHOWN = ("roc_auc", "pr_auc")
 
 
 def told(estimate: Estimate, sign: str = "") -> str:

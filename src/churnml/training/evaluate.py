@@ -16,7 +16,7 @@ from churnml.training.assemble import TrainingTable
 from churnml.training.metrics import METRICS, Scorer
 
 MODEL = "model"
-COMPARED = ("log_loss", "roc_auc", "average_precision")
+COMPARED = ("log_loss", "roc_auc", "pr_auc")
 MAX_UNDEFINED = 0.1  # of the resamples; with more, no interval is given
 
 
