@@ -3,9 +3,8 @@ and without a look at what is older."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,16 +15,15 @@ import pandas as pd
 import pytest
 
 from churnml.config import parse_config
-from churnml.errors import ContractError
 from churnml.stages.build import Built, build, open_tables
-from churnml.stages.carry import NAME, Reading, open_newest
+from churnml.stages.carry import Reading, open_newest
 from churnml.stages.project import Project
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "oracle"))
 import company
 
 FIRST = pd.Timestamp("2024-07-01")
-DAYS = (0, 1, 2, 5, 6, 13)
+DAYS = (1, 3, 13)
 ONE_DAY = pd.Timedelta(days=1)
 
 
@@ -43,8 +41,8 @@ class Company:
         new = events[(known < day) & ((known >= since) if since is not None else True)]
         self.deliver(self.project.folder, new, day)
 
-    def newest(self, whole: bool = False) -> tuple[Built, Reading]:
-        with open_newest(self.project, None, whole) as (workspace, reading):
+    def newest(self) -> tuple[Built, Reading]:
+        with open_newest(self.project) as (workspace, reading):
             return build(workspace, self.project.config, (workspace.data_through,)), reading
 
     def read_whole(self) -> Built:
@@ -61,7 +59,9 @@ def tables(seed: int) -> dict[str, pd.DataFrame]:
     late = rng.choice(old, 40, replace=False)
     hours = pd.to_timedelta(rng.integers(1, 24 * 12, 40), unit="h")
     events.loc[late, "known_at"] = FIRST + hours
-    events = events[(events.account_id != "A03") | (events.occurred_at < pd.Timestamp("2024-02-20"))]
+    events = events[
+        (events.account_id != "A03") | (events.occurred_at < pd.Timestamp("2024-02-20"))
+    ]
     began = FIRST + pd.Timedelta(days=2)
     events = events[(events.account_id != "A05") | (events.occurred_at >= began)]
     found["events"] = events
@@ -122,7 +122,7 @@ def assert_same(left: Built, right: Built) -> None:
 
 
 @pytest.fixture(params=sorted(KINDS))
-def grown(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]:
+def grown(request: pytest.FixtureRequest, tmp_path: Path) -> Company:
     """A company on its first day, with the carry that this day's run has left."""
     made = make(tmp_path, request.param)
     made.until(FIRST)
@@ -130,12 +130,12 @@ def grown(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]:
     assert reading.why == "no earlier run has left a carry"
     assert reading.read == reading.of
     assert len(first.frame) > 5
-    yield made
+    return made
 
 
 def test_each_new_day_equals_the_full_build_bit_for_bit(grown: Company) -> None:
     before = FIRST
-    for days in DAYS[1:]:
+    for days in DAYS:
         day = FIRST + days * ONE_DAY
         grown.until(day, before)
         incremental, reading = grown.newest()

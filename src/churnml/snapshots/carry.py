@@ -99,9 +99,7 @@ def papers_of(
     for name, mark in log.marks.items():
         was = before.get(name)
         carried = (was.carried if was is not None else 0) + more.get(name, 0)
-        parts[name] = (
-            before[name] if name in settled else Part(mark, rows.get(name, 0), carried)
-        )
+        parts[name] = before[name] if name in settled else Part(mark, rows.get(name, 0), carried)
     return Papers(
         view.through, view.cut, tuple(kept), reading, whole_at, salt, log.types, zoned, parts
     )

@@ -135,7 +135,9 @@ def make_fresh(
     found = types_of(connection, relation)
 
     def empty(name: str) -> bool:
-        return not connection.execute(f"select count({quoted(name)}) from {relation}").fetchall()[0][0]
+        return not connection.execute(f"select count({quoted(name)}) from {relation}").fetchall()[
+            0
+        ][0]
 
     part = f", {PART}" if PART in found else ""
     made = earlier.select(earlier.columns(found, empty), relation, part)
@@ -194,9 +196,7 @@ def check_fresh(
             )
 
 
-def part_rows(
-    connection: duckdb.DuckDBPyConnection, names: Mapping[str, str]
-) -> dict[str, int]:
+def part_rows(connection: duckdb.DuckDBPyConnection, names: Mapping[str, str]) -> dict[str, int]:
     """Rows of each part that was opened."""
     counted = connection.execute(f"select part, rows from {COUNTS}").fetchall()
     return {names[part] if names else "": rows for part, rows in counted}
@@ -213,9 +213,7 @@ def fresh_rows(
     return {names[part] if names else "": rows for part, rows in counted}
 
 
-def make_carried(
-    connection: duckdb.DuckDBPyConnection, earlier: Earlier, has_users: bool
-) -> str:
+def make_carried(connection: duckdb.DuckDBPyConnection, earlier: Earlier, has_users: bool) -> str:
     """Make `carried` of the carry's rows; return SQL that reads them as events.
 
     The carry knows people by salted hashes of their ids: who is in the fresh events or in the table

@@ -80,7 +80,9 @@ class Folder:
 
     def _part(self, path: Path) -> str:
         """A file's name within the folder: it stays when a project moves."""
-        return path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else str(path)
+        return (
+            path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else str(path)
+        )
 
     def close(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Nothing was opened that isn't read again."""

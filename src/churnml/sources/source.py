@@ -77,9 +77,7 @@ def open_raw(
             except (SourceError, duckdb.Error) as error:
                 faults.append(_unreadable(name, str(error), source.expected))
                 continue
-            types[name] = {
-                column: sql_type for column, sql_type, *_ in described if column != PART
-            }
+            types[name] = {column: sql_type for column, sql_type, *_ in described if column != PART}
     finally:
         source.close(connection)
     return types, faults

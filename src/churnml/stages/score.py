@@ -76,7 +76,8 @@ def score(
 ) -> Scored:
     """Score all accounts of the cohort at a date (default: the newest that the data reach).
 
-    Of the event log only what the last run did not carry is read, unless `whole`. Writes the run into the store, then `out` (.parquet or .csv) whole.
+    Of the event log only what the last run did not carry is read, unless `whole`. Writes the run
+    into the store, then `out` (.parquet or .csv) whole.
     Raises: NotFound without a model, ConfigError for a date without data or another suffix.
     """
     if out is not None and out.suffix not in SUFFIXES:

@@ -62,7 +62,9 @@ def test_the_horizon_is_the_longest_look_back_and_a_cell() -> None:
     assert horizon_days(CATALOG) >= 90 + CELL_DAYS
 
 
-def test_events_are_kept_apart_by_all_that_a_where_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_are_kept_apart_by_all_that_a_where_looks_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert set(kept_columns()) == {"account_id", "event", "stage", "is_automated", "user_id"}
     without = {name: at for name, at in horizon._LOOKS_AT.items() if name != "stage"}
     monkeypatch.setattr(horizon, "_LOOKS_AT", without)
