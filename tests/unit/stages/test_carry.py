@@ -124,6 +124,30 @@ def test_a_duckdb_file_gives_its_newest_rows_only(tmp_path: Path, project: Proje
     assert read(project).why is None
 
 
+def test_csv_files_whose_moments_carry_a_zone(project: Project) -> None:
+    folder = project.folder / "data/events"
+    for path in folder.iterdir():
+        path.unlink()
+
+    def deliver(start: int, stop: int, zone: str = "Z") -> None:
+        moment = f"strftime(occurred_at, '%Y-%m-%dT%H:%M:%S{zone}')"
+        sql = EVENTS.format(start=24 * start, stop=24 * stop)
+        duckdb.sql(
+            f"select * replace ({moment} as occurred_at, {moment} as known_at) from ({sql})"
+        ).write_csv(str(folder / f"{start:03d}.csv"))
+
+    deliver(0, 100)
+    deliver(100, DAYS)
+    read(project)
+    deliver(DAYS, DAYS + 1)
+    reading = read(project)
+    assert reading.why is None
+    assert reading.read < 24 * 150 < reading.of == 24 * (DAYS + 1)
+    deliver(DAYS + 1, DAYS + 2, zone="")
+    with pytest.raises(ContractError, match="carry a time zone"):
+        read(project)
+
+
 def test_the_carry_holds_first_and_last_days_and_no_id_of_a_user(project: Project) -> None:
     read(project)
     carry = str(project.artifacts / NAME)
@@ -247,6 +271,24 @@ def test_a_place_that_cannot_be_written_to_costs_the_carry_alone(project: Projec
     assert reading.not_kept is not None
     assert "The next run reads all again" in reading.sentence()
     assert reading.read == reading.of == 24 * DAYS
+
+
+def test_a_run_that_dies_while_it_writes_leaves_the_carry_as_it_was(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(project)
+    before = (project.artifacts / NAME).read_bytes()
+    add_days(project.folder, DAYS, DAYS + 1)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("churnml.stages.project.os.replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            read(project)
+    assert (project.artifacts / NAME).read_bytes() == before
+    assert read(project).why is None
 
 
 def test_two_runs_at_once_each_keep_to_the_carry_that_they_began_with(project: Project) -> None:
