@@ -9,8 +9,9 @@ import pandas as pd
 
 START = pd.Timestamp("2024-01-01")
 DAYS = 260
-EVENTS = ("login", "view_report", "save_report", "export", "api_call")
-STAGES = (None, "view", "complete", "complete", None)
+EVENTS = ("login", "view_report", "save_report", "export", "api_call", "page_view", "help_view",
+          "invite", "begin_report")  # fmt: skip
+STAGES = (None, "view", "complete", "complete", None, "view", None, None, "start")
 MODULES = tuple(f"m{i}" for i in range(5))
 ROLES = ("admin", "executive", "champion", "contact", "member")
 NEEDS = ("reporting", "audit", None)
@@ -38,6 +39,8 @@ def tables(seed: int, accounts: int = 10, many_users: int = 0) -> dict[str, pd.D
             "tickets",
             "surveys",
             "milestones",
+            "referrals",
+            "interventions",
         )
     }
     for number, account in enumerate(ids):
@@ -50,6 +53,8 @@ def tables(seed: int, accounts: int = 10, many_users: int = 0) -> dict[str, pd.D
                 "industry": "retail",
                 "region": "EMEA",
                 "employee_count": int(rng.integers(5, 500)),
+                "trial_started_at": moment(-60, 0) if rng.random() < 0.7 else pd.NaT,
+                "converted_at": moment(1, 200) if rng.random() < 0.7 else pd.NaT,
             }
         )
         users = [f"{account}u{i}" for i in range(int(rng.integers(1, 7)))]
@@ -109,6 +114,9 @@ def tables(seed: int, accounts: int = 10, many_users: int = 0) -> dict[str, pd.D
                     "ticket_id": f"{account}-{ticket}",
                     "account_id": account,
                     "opened_at": opened,
+                    "first_reply_at": opened + (closed - opened) / 3
+                    if rng.random() < 0.8
+                    else pd.NaT,
                     "closed_at": pd.NaT if open_still else closed,
                     "severity": ("low", "Urgent", "high")[int(rng.integers(0, 3))],
                     "csat": np.nan
@@ -122,7 +130,28 @@ def tables(seed: int, accounts: int = 10, many_users: int = 0) -> dict[str, pd.D
                     {"account_id": account, "user_id": user, "answered_at": moment(0, DAYS),
                      "kind": "nps", "score": float(rng.integers(0, 11))}
                 )  # fmt: skip
-        for step, due in (("first_report", 30), ("integration", 60)):
+            for kind, high in (("csat", 6), ("article_vote", 2)):
+                if rng.random() < 0.5:
+                    low = 1 if kind == "csat" else 0
+                    found["surveys"].append(
+                        {"account_id": account, "user_id": user, "answered_at": moment(0, DAYS),
+                         "kind": kind, "score": float(rng.integers(low, high))}
+                    )  # fmt: skip
+        for nth in range(int(rng.integers(0, 3))):
+            referred = moment(0, DAYS)
+            found["referrals"].append(
+                {"account_id": account, "referred_at": referred,
+                 "converted_at": referred + pd.Timedelta(days=20) if nth else pd.NaT}
+            )  # fmt: skip
+        for nth in range(int(rng.integers(0, 4))):
+            performed = moment(0, DAYS)
+            found["interventions"].append(
+                {"intervention_id": f"{account}-i{nth}", "account_id": account,
+                 "performed_at": performed, "play": "call",
+                 "arm": ("treated", "held_out", None)[nth % 3],
+                 "closed_at": performed + pd.Timedelta(days=10) if rng.random() < 0.5 else pd.NaT}
+            )  # fmt: skip
+        for step, due in (("first_report", 30), ("integration", 60), ("rollout", 300)):
             found["milestones"].append(
                 {"account_id": account, "milestone": step, "due_day": due,
                  "reached_at": moment(0, DAYS) if rng.random() < 0.6 else pd.NaT}
@@ -146,6 +175,7 @@ def _subscriptions(rng, rows, account, moment) -> None:  # type: ignore[no-untyp
                 "seats": int(rng.integers(3, 20)),
                 "billing_months": 1,
                 "renews_at": at + pd.Timedelta(days=30),
+                "end_reason": None if last else ("payment_failed", "price")[int(rng.integers(2))],
                 "known_at": at + pd.Timedelta(days=2) if rng.random() < 0.2 else at,
             }
         )
@@ -166,6 +196,7 @@ def _subscriptions(rng, rows, account, moment) -> None:  # type: ignore[no-untyp
                 "seats": None,
                 "billing_months": 12,
                 "renews_at": begins + pd.Timedelta(days=365),
+                "end_reason": "price",
                 "known_at": begins,
             }
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -171,11 +172,22 @@ class Oracle:
             return math.fsum(
                 row[measure.column] for row in rows if not missing(row[measure.column])
             )
-        if measure.column == "session_id":
+        if measure.what == "distinct_days" or measure.column == "session_id":
             return float(
-                len({(row["session_id"], days_ago(row["occurred_at"], self.as_of)) for row in rows})
-            )
+                len({
+                    (row[measure.column], days_ago(row["occurred_at"], self.as_of))
+                    for row in rows if not missing(row[measure.column])
+                })
+            )  # fmt: skip
         return float(len({row[measure.column] for row in rows if not missing(row[measure.column])}))
+
+    def counts(self, where: spec.Where, by: str | None, near: int, far: int) -> Counter[str]:
+        """Events of each user (module, kind) in a window."""
+        return Counter(
+            row[by] for row in self.matching(where)
+            if self.as_of - far * DAY < row["occurred_at"] <= self.as_of - near * DAY
+            and not missing(row[by])
+        )  # fmt: skip
 
     def weeks(self, measure: spec.Measure, first: int, last: int) -> list[float]:
         """Weekly values, the latest first."""
@@ -189,12 +201,15 @@ class Oracle:
 
     def function(self, fn: spec.Function) -> float | str | None:
         match fn:
-            case spec.Level(measure, days, ago, per_week):
+            case spec.Level(measure, days, ago, per_week, per_day):
                 value = self.measure(measure, ago, ago + days)
-                return value / (days / 7) if per_week else value
-            case spec.PerSeat(level):
-                seats = [row["seats"] for row in self.in_force() if not missing(row["seats"])]
-                return self.function(level) / sum(seats) if sum(seats) else None  # type: ignore[operator]
+                return value / (days / 7) if per_week else value / days if per_day else value
+            case spec.Ratio(above, below, times):
+                over, under = self.function(above), self.function(below)
+                return None if over is None or not under else times * float(over) / float(under)
+            case spec.Difference(above, below):
+                left, right = self.function(above), self.function(below)
+                return None if left is None or right is None else float(left) - float(right)
             case spec.Share(part, whole, days):
                 below = self.measure(whole, 0, days)
                 return self.measure(part, 0, days) / below if below else None
@@ -203,11 +218,35 @@ class Oracle:
                 if not self.old_enough(2 * days) or not before:
                     return None
                 return self.measure(measure, 0, days) / before - 1
-            case spec.Cadence(measure, weeks):
-                usual = statistics.fmean(self.weeks(measure, 1, weeks + 1))
-                if not self.old_enough(7 * (weeks + 1)) or not usual:
+            case spec.Cadence(measure, weeks, span):
+                usual = statistics.fmean(self.weeks(measure, span, span + weeks))
+                if not self.old_enough(7 * (weeks + span)) or not usual:
                     return None
-                return self.measure(measure, 0, 7) / usual
+                return statistics.fmean(self.weeks(measure, 0, span)) / usual
+            case spec.Quiet(measure, weeks):
+                if not self.old_enough(7 * weeks):
+                    return None
+                return float(self.weeks(measure, 0, weeks).count(0.0))
+            case spec.Falling(measure, weeks):
+                if not self.old_enough(7 * weeks):
+                    return None
+                pairs = itertools.pairwise(self.weeks(measure, 0, weeks))
+                return float(len(list(itertools.takewhile(lambda pair: pair[0] < pair[1], pairs))))
+            case spec.Without(measure, days, other, other_days, ago, other_ago):
+                longest = max(ago + days, other_ago + other_days)
+                if not self.old_enough(longest):
+                    return None
+                mine = self.counts(measure.where, measure.column, ago, ago + days)
+                theirs = self.counts(other.where, other.column, other_ago, other_ago + other_days)
+                return float(len(mine.keys() - theirs.keys()))
+            case spec.Parts(how, measure, by, days):
+                if how != "top" and not self.old_enough(2 * days):
+                    return None
+                return make_up(
+                    how,
+                    self.counts(measure.where, by, 0, days),
+                    self.counts(measure.where, by, days, 2 * days),
+                )
             case spec.Slope(measure, weeks):
                 values = self.weeks(measure, 0, weeks)[::-1]
                 if not self.old_enough(7 * weeks) or not sum(values):
@@ -222,9 +261,55 @@ class Oracle:
             case spec.Recency(where):
                 ages = [days_ago(row["occurred_at"], self.as_of) for row in self.matching(where)]
                 return float(min(ages)) if ages else None
+            case spec.First(where):
+                ages = [days_ago(row["occurred_at"], self.as_of) for row in self.matching(where)]
+                return float(max(ages)) if ages else None
             case spec.Sql(name, days):
                 return SMALL[name](self, days or 0)
         raise TypeError(fn)
+
+
+def make_up(how: str, now: Counter[str], before: Counter[str]) -> float | None:
+    """How a count is made up, from the counts of each in two windows."""
+    if how == "top":
+        return max(now.values()) / now.total() if now else None
+    if not before or (how == "shift" and not now):
+        return None
+    if how == "lost":
+        return sum(count for each, count in before.items() if not now[each]) / before.total()
+    if how == "fall":
+        return max(0, *(count - now[each] for each, count in before.items())) / before.total()
+    return (
+        math.fsum(
+            abs(now[each] / now.total() - before[each] / before.total()) for each in {*now, *before}
+        )
+        / 2
+    )
+
+
+def against_book(change: spec.Change, own: Oracle, others: list[Oracle]) -> float | None:
+    """The own change, less that of all other accounts together."""
+    mine = own.function(change)
+    old = [other for other in others if other.old_enough(2 * change.days)]
+    before = sum(other.measure(change.measure, change.days, 2 * change.days) for other in old)
+    if mine is None or not before:
+        return None
+    now = sum(other.measure(change.measure, 0, change.days) for other in old)
+    return float(mine) - (now / before - 1)
+
+
+def rank(of: spec.Function, own: Oracle, others: list[Oracle]) -> float | None:
+    """The place among the accounts of the segment: half of a tie counts."""
+    segment, mine = own.rows["accounts"][0]["segment"], own.function(of)
+    if missing(segment) or mine is None:
+        return None
+    theirs = [other.function(of) for other in others
+              if other.rows["accounts"][0]["segment"] == segment]  # fmt: skip
+    told = [round(float(value), 9) for value in theirs if value is not None]
+    if not told:
+        return None
+    here = round(float(mine), 9)
+    return (sum(v < here for v in told) + sum(v == here for v in told) / 2) / len(told)
 
 
 def _left(oracle: Oracle) -> list[int]:
@@ -238,7 +323,17 @@ def _left(oracle: Oracle) -> list[int]:
 
 
 def _tickets(oracle: Oracle) -> list[Row]:
-    return oracle.fills("tickets", "opened_at", {"closed_at": "closed_at", "csat": "closed_at"})
+    return oracle.fills(
+        "tickets", "opened_at",
+        {"closed_at": "closed_at", "csat": "closed_at", "first_reply_at": "first_reply_at"},
+    )  # fmt: skip
+
+
+def _csat(oracle: Oracle, near: int, far: int) -> float | None:
+    return _mean([
+        row["csat"] for row in _tickets(oracle)
+        if not missing(row["csat"]) and near <= days_ago(row["closed_at"], oracle.as_of) < far
+    ])  # fmt: skip
 
 
 def _opened(oracle: Oracle, days: int) -> list[Row]:
@@ -296,24 +391,161 @@ def _tenure(oracle: Oracle, _: int) -> float | None:
 
 
 def _nps(oracle: Oracle, _: int) -> float | None:
-    last: dict[str, tuple[Any, float]] = {}
-    for row in oracle.rows["surveys"]:
-        if row["answered_at"] <= oracle.as_of:
-            key = (row["answered_at"], -row["score"])
-            if row["user_id"] not in last or key > last[row["user_id"]]:
-                last[row["user_id"]] = key
-    return _mean([-score for _, score in last.values()])
+    return _mean([-answers[-1][1] for answers in _respondents(oracle).values()])
 
 
-def _milestones(oracle: Oracle) -> tuple[int, int, int]:
-    created = oracle.rows["accounts"][0]["created_at"]
-    rows = oracle.rows["milestones"]
-    reached = [not missing(r["reached_at"]) and r["reached_at"] <= oracle.as_of for r in rows]
-    overdue = [
-        days_ago(created, oracle.as_of) > row["due_day"] and not done
-        for row, done in zip(rows, reached, strict=True)
+def _surveys(oracle: Oracle, kind: str, days: float = math.inf) -> list[Row]:
+    return [
+        row for row in oracle.rows["surveys"]
+        if row["kind"] == kind and row["answered_at"] <= oracle.as_of
+        and days_ago(row["answered_at"], oracle.as_of) < days
+    ]  # fmt: skip
+
+
+def _respondents(oracle: Oracle) -> dict[str, list[tuple[Any, float]]]:
+    """Each respondent's NPS answers in order, as (when, -score): of two at once the lower is later."""
+    answers: dict[str, list[tuple[Any, float]]] = {}
+    for row in _surveys(oracle, "nps"):
+        answers.setdefault(row["user_id"], []).append((row["answered_at"], -row["score"]))
+    return {user: sorted(told) for user, told in answers.items()}
+
+
+def _nps_share(oracle: Oracle, days: int) -> float | None:
+    scores = [row["score"] for row in _surveys(oracle, "nps", days)]
+    if not scores:
+        return None
+    return (sum(s >= 9 for s in scores) - sum(s <= 6 for s in scores)) / len(scores)
+
+
+def _nps_change(oracle: Oracle, _: int) -> float | None:
+    return _mean([a[-2][1] - a[-1][1] for a in _respondents(oracle).values() if len(a) > 1])
+
+
+def _nps_silent(oracle: Oracle, days: int) -> float | None:
+    people = _respondents(oracle)
+    return _mean([float(days_ago(a[-1][0], oracle.as_of) >= days) for a in people.values()])
+
+
+def _youngest(oracle: Oracle, moments: list[Any]) -> float | None:
+    ages = [days_ago(moment, oracle.as_of) for moment in moments]
+    return float(min(ages)) if ages else None
+
+
+def _access(oracle: Oracle) -> dict[str, list[Row]]:
+    people: dict[str, list[Row]] = {}
+    for row in oracle.roles():
+        people.setdefault(row["user_id"], []).append(row)
+    return people
+
+
+def _removed(oracle: Oracle, days: int) -> float:
+    return float(sum(
+        all(row["over"] for row in rows)
+        and min(days_ago(row["valid_to"], oracle.as_of) for row in rows) < days
+        for rows in _access(oracle).values()
+    ))  # fmt: skip
+
+
+def _against_then(column: str) -> Callable[[Oracle, int], float | None]:
+    def value(oracle: Oracle, days: int) -> float | None:
+        then, now = (
+            [row[column] for row in oracle.in_force(at) if not missing(row[column])]
+            for at in (oracle.as_of - days * DAY, oracle.as_of)
+        )
+        return sum(now) / sum(then) - 1 if now and sum(then) else None
+
+    return value
+
+
+def _seen_subscriptions(oracle: Oracle) -> list[Row]:
+    rows = []
+    for row in oracle.rows["subscriptions"]:
+        if max(row["started_at"], row["known_at"]) <= oracle.as_of:
+            ended = not missing(row["ended_at"]) and row["ended_at"] <= oracle.as_of
+            rows.append({**row, "over": ended})
+    return rows
+
+
+def _bought(oracle: Oracle) -> dict[str, list[Row]]:
+    products: dict[str, list[Row]] = {}
+    for row in _seen_subscriptions(oracle):
+        if row["mrr"] > 0:
+            products.setdefault(row["product"], []).append(row)
+    return products
+
+
+def _products_added(oracle: Oracle, days: int) -> float:
+    ages = [
+        max(days_ago(row["started_at"], oracle.as_of) for row in rows)
+        for rows in _bought(oracle).values()
     ]
-    return sum(reached), sum(overdue), len(rows)
+    return float(sum(age < days and age < max(ages) for age in ages))
+
+
+def _products_dropped(oracle: Oracle, days: int) -> float:
+    held = {row["product"] for row in oracle.in_force()}
+    return float(sum(
+        product not in held and all(row["over"] for row in rows)
+        and min(days_ago(row["ended_at"], oracle.as_of) for row in rows) < days
+        for product, rows in _bought(oracle).items()
+    ))  # fmt: skip
+
+
+def _billing(oracle: Oracle) -> int:
+    rows = oracle.in_force()
+    return int(max(rows, key=lambda row: (row["mrr"], row["billing_months"]))["billing_months"])
+
+
+def _renewals(oracle: Oracle, _: int) -> float:
+    first = min(row["started_at"] for rows in _bought(oracle).values() for row in rows)
+    done = 0
+    while first + pd.DateOffset(months=(done + 1) * _billing(oracle)) <= oracle.as_of:
+        done += 1
+    return float(done)
+
+
+def _stage(oracle: Oracle, _: int) -> str:
+    tenure, renewal = _tenure(oracle, 0), _renewal(oracle, 0)
+    if tenure is not None and tenure < 90:
+        return "onboarding"
+    if renewal is not None and renewal <= 90:
+        return "renewing"
+    return "adopting" if tenure is not None and tenure < 365 else "steady"
+
+
+def _steps(oracle: Oracle) -> list[tuple[int, int, int | None]]:
+    """(due day, the account's age, the age at which it was reached) of each milestone."""
+    created = oracle.rows["accounts"][0]["created_at"]
+
+    def day(moment: Any) -> int:
+        return math.ceil((moment - pd.Timestamp(0)) / DAY)
+
+    return [
+        (row["due_day"], day(oracle.as_of) - day(created),
+         None if missing(row["reached_at"]) or row["reached_at"] > oracle.as_of
+         else day(row["reached_at"]) - day(created))
+        for row in oracle.rows["milestones"]
+    ]  # fmt: skip
+
+
+def _met(oracle: Oracle, days: int) -> float | None:
+    return _mean([
+        float(reached is not None and reached <= due)
+        for due, age, reached in _steps(oracle)
+        if due <= days and (age > due or reached is not None)
+    ])  # fmt: skip
+
+
+def _touches(oracle: Oracle) -> list[Row]:
+    return [
+        row for row in oracle.rows["interventions"]
+        if row["performed_at"] <= oracle.as_of and row["arm"] != "held_out"
+    ]  # fmt: skip
+
+
+def _visible_moment(oracle: Oracle, column: str) -> Any:
+    moment = oracle.rows["accounts"][0][column]
+    return None if missing(moment) or moment > oracle.as_of else moment
 
 
 def _account(name: str) -> Callable[[Oracle, int], Any]:
@@ -337,9 +569,7 @@ SMALL: dict[str, Callable[[Oracle, int], Any]] = {
     "days_since_contraction": lambda o, _: _since(o, "contraction"),
     "days_since_expansion": lambda o, _: _since(o, "expansion"),
     "days_to_renewal": _renewal,
-    "billing_months": lambda o, _: float(
-        max(o.in_force(), key=lambda row: row["mrr"])["billing_months"]
-    ),
+    "billing_months": lambda o, _: float(_billing(o)),
     "tenure_days": _tenure,
     "key_users": lambda o, _: float(len(o.holders(KEY))),
     "key_users_left": lambda o, days: float(len([ago for ago in _left(o) if ago < days])),
@@ -352,17 +582,90 @@ SMALL: dict[str, Callable[[Oracle, int], Any]] = {
     "resolution_days": lambda o, days: _mean(
         [(row["closed_at"] - row["opened_at"]) / DAY for row in _closed(o, days)]
     ),
-    "csat": lambda o, days: _mean([r["csat"] for r in _closed(o, days) if not missing(r["csat"])]),
-    "nps_last": _nps,
-    "detractors": lambda o, days: float(
-        len([
-            row for row in o.rows["surveys"]
-            if row["answered_at"] <= o.as_of and row["score"] <= 6
-            and days_ago(row["answered_at"], o.as_of) < days
-        ])
+    "csat": lambda o, days: _csat(o, 0, days),
+    "csat_before": lambda o, days: _csat(o, days, 2 * days),
+    "first_reply_hours": lambda o, days: _mean([
+        (row["first_reply_at"] - row["opened_at"]) / DAY * 24 for row in _tickets(o)
+        if not missing(row["first_reply_at"]) and days_ago(row["first_reply_at"], o.as_of) < days
+    ]),
+    "oldest_open_ticket_days": lambda o, _: max(
+        (float(days_ago(r["opened_at"], o.as_of)) for r in _tickets(o) if missing(r["closed_at"])),
+        default=None,
     ),
-    "milestones_overdue": lambda o, _: float(_milestones(o)[1]) or None,
-    "milestones_reached_share": lambda o, _: _milestones(o)[0] / _milestones(o)[2]
-    if _milestones(o)[2] else None,
+    "nps_last": _nps,
+    "detractors": lambda o, days: float(sum(r["score"] <= 6 for r in _surveys(o, "nps", days))),
+    "nps": _nps_share,
+    "nps_change": _nps_change,
+    "nps_silent": _nps_silent,
+    "days_since_nps": lambda o, _: _youngest(o, [r["answered_at"] for r in _surveys(o, "nps")]),
+    "survey_csat": lambda o, days: _mean([r["score"] for r in _surveys(o, "csat", days)]),
+    "article_votes": lambda o, days: float(len(_surveys(o, "article_vote", days))),
+    "article_votes_share": lambda o, days: _mean(
+        [row["score"] for row in _surveys(o, "article_vote", days)]
+    ),
+    "referrals": lambda o, days: float(len([
+        row for row in o.rows["referrals"]
+        if row["referred_at"] <= o.as_of and days_ago(row["referred_at"], o.as_of) < days
+    ])),
+    "referrals_converted": lambda o, _: float(len([
+        row for row in o.rows["referrals"]
+        if row["referred_at"] <= o.as_of
+        and not missing(row["converted_at"]) and row["converted_at"] <= o.as_of
+    ])),
+    "days_since_referral": lambda o, _: _youngest(o, [
+        row["referred_at"] for row in o.rows["referrals"] if row["referred_at"] <= o.as_of
+    ]),
+    "milestones_overdue": lambda o, _: float(
+        sum(reached is None and age > due for due, age, reached in _steps(o))
+    ) if _steps(o) else None,
+    "milestones_reached_share": lambda o, _: _mean([float(s[2] is not None) for s in _steps(o)]),
+    "milestones_met_share": _met,
+    "milestones_due": lambda o, days: float(
+        sum(reached is None and 0 <= due - age <= days for due, age, reached in _steps(o))
+    ) if _steps(o) else None,
+    "days_since_milestone": lambda o, _: min(
+        (float(age - reached) for _, age, reached in _steps(o) if reached is not None), default=None
+    ),
+    "touches": lambda o, days: float(
+        len([row for row in _touches(o) if days_ago(row["performed_at"], o.as_of) < days])
+    ),
+    "days_since_touch": lambda o, _: _youngest(o, [row["performed_at"] for row in _touches(o)]),
+    "plays_open": lambda o, _: float(len([
+        row for row in _touches(o) if missing(row["closed_at"]) or row["closed_at"] > o.as_of
+    ])),
+    "users": lambda o, _: float(
+        len([rows for rows in _access(o).values() if not all(row["over"] for row in rows)])
+    ),
+    "users_added": lambda o, days: float(sum(
+        max(days_ago(row["valid_from"], o.as_of) for row in rows) < days
+        for rows in _access(o).values()
+    )),
+    "users_removed": _removed,
+    "seats_change": _against_then("seats"),
+    "mrr_change": _against_then("mrr"),
+    "expansion_share": lambda o, days: (
+        sum(m[3] - m[2] for m in _moves(o, "expansion", days))
+        / max(m[3] for m in _moves(o, "expansion", days))
+    ) if _moves(o, "expansion", days) else 0.0,
+    "term_changes": lambda o, days: float(len(_moves(o, "term_change", days))),
+    "products_added": _products_added,
+    "products_dropped": _products_dropped,
+    "renewals": _renewals,
+    "payment_failures": lambda o, days: float(len([
+        row for row in _seen_subscriptions(o)
+        if row["over"] and row["end_reason"] == "payment_failed"
+        and days_ago(row["ended_at"], o.as_of) < days
+    ])),
+    "lifecycle_stage": _stage,
+    "account_age_days": lambda o, _: float(days_ago(o.rows["accounts"][0]["created_at"], o.as_of)),
+    "trial_days": lambda o, _: (
+        None if _visible_moment(o, "converted_at") is None
+        or missing(o.rows["accounts"][0]["trial_started_at"])
+        else (o.rows["accounts"][0]["converted_at"] - o.rows["accounts"][0]["trial_started_at"]) / DAY
+    ),
+    "days_since_conversion": lambda o, _: (
+        None if _visible_moment(o, "converted_at") is None
+        else float(days_ago(o.rows["accounts"][0]["converted_at"], o.as_of))
+    ),
     **{name: _account(name) for name in ("employee_count", "need", "segment", "industry", "region")},
 }  # fmt: skip

@@ -13,7 +13,8 @@ import pytest
 from churnml.config import CohortConfig, LedgerConfig, parse_config
 from churnml.features.catalog import CATALOG, available
 from churnml.features.engine import build_features, feature_frame
-from churnml.features.spec import Sql
+from churnml.features.engine_tables import EXPRESSIONS
+from churnml.features.spec import FAMILIES, AgainstBook, Difference, Function, Rank, Ratio, Sql
 from churnml.snapshots.cohort import build_spine
 from churnml.sources.workspace import open_workspace
 
@@ -39,15 +40,29 @@ def test_every_feature_equals_its_definition(
         CONFIG, company.write(tables, tmp_path), {}, datetime(2026, 1, 1), threads=1
     )
     build_spine(workspace.connection, DATES[calendar], LedgerConfig(), CohortConfig(min_age_days=0))
-    features = available(workspace.columns, workspace.meanings)
+    features = available(workspace.columns, workspace.meanings, FAMILIES)
     build_features(workspace.connection, features, workspace.columns, workspace.meanings, "list")
     frame = feature_frame(workspace.connection)
     assert len(frame) > 10
     wrong = []
-    for row in frame.to_dict("records"):
-        told = oracle.Oracle(tables, row["account_id"], row["as_of"])
+    rows = frame.to_dict("records")
+    told = {
+        (row["account_id"], row["as_of"]): oracle.Oracle(tables, row["account_id"], row["as_of"])
+        for row in rows
+    }
+    for row in rows:
+        own = told[row["account_id"], row["as_of"]]
+        book = [other for (_, as_of), other in told.items() if as_of == row["as_of"]]
+        others = [other for other in book if other is not own]
         for feature in features:
-            expected, got = told.function(feature.fn), row[feature.name]
+            got = row[feature.name]
+            match feature.fn:
+                case AgainstBook(change):
+                    expected = oracle.against_book(change, own, others)
+                case Rank(of):
+                    expected = oracle.rank(of, own, others)
+                case _:
+                    expected = own.function(feature.fn)
             if not _same(expected, got):
                 wrong.append((row["account_id"], row["as_of"], feature.name, expected, got))
     assert not wrong, wrong[:10]
@@ -64,8 +79,21 @@ def _same(expected: object, got: object) -> bool:
 def test_the_tiny_company_carries_the_whole_catalogue(tmp_path: Path) -> None:
     folder = company.write(company.tables(1), tmp_path)
     workspace = open_workspace(CONFIG, folder, {}, datetime(2026, 1, 1))
-    assert available(workspace.columns, workspace.meanings) == CATALOG
+    assert available(workspace.columns, workspace.meanings, FAMILIES) == CATALOG
+
+
+def _of_tables(fn: Function) -> set[str]:
+    """The expressions of small tables that a function asks for."""
+    match fn:
+        case Sql(name):
+            return {name}
+        case Ratio(above, below) | Difference(above, below):
+            return _of_tables(above) | _of_tables(below)
+        case Rank(of):
+            return _of_tables(of)
+    return set()
 
 
 def test_the_oracle_knows_every_expression_of_the_small_tables() -> None:
-    assert {f.fn.name for f in CATALOG if isinstance(f.fn, Sql)} == set(oracle.SMALL)
+    asked = {name for feature in CATALOG for name in _of_tables(feature.fn)}
+    assert asked == set(oracle.SMALL) == set(EXPRESSIONS)

@@ -1,6 +1,7 @@
 """The words of one language. Owns how `words/<language>.toml` is read; knows no account.
 
-The files are part of the package: reading them once is like importing a module."""
+The files are part of the package: reading them once is like importing a module. A feature with sentences
+of its own speaks by them; any other by the sentences of its kind and the name of what it measures."""
 
 from __future__ import annotations
 
@@ -15,6 +16,8 @@ from babel import Locale
 
 from churnml.config import LANGUAGES
 from churnml.errors import ConfigError
+from churnml.features.catalog import CATALOG
+from churnml.features.spec import Feature, is_change
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +25,8 @@ class Language:
     """The words of one language and the locale of its numbers.
 
     units: number words of durations. targets: name, outcome, raises, lowers. tiers, statuses, who:
-    a name each. drivers: name, neutral, no_data. features: sentences by reading (see reading.py).
+    a name each. drivers: name, neutral, no_data. features: sentences by reading (see reading.py), of
+    every feature of the catalogue. named: those that speak by the sentences of their kind.
     """
 
     code: str
@@ -34,6 +38,7 @@ class Language:
     who: Mapping[str, str]
     drivers: Mapping[str, Mapping[str, str]]
     features: Mapping[str, Mapping[str, str]]
+    named: frozenset[str]
 
 
 @cache
@@ -48,4 +53,31 @@ def language(code: str) -> Language:
         )
     text = (resources.files("churnml.explain") / "words" / f"{code}.toml").read_text("utf-8")
     words: dict[str, Any] = tomllib.loads(text)
-    return Language(code=code, locale=Locale.parse(words.pop("locale")), **words)
+    sentences, names = words.pop("sentences"), words.pop("names")
+    own = words.pop("features")
+    features = {
+        feature.name: own.get(feature.name)
+        or _spoken(sentences[_kind(feature)], names.get(feature.name, feature.what))
+        for feature in CATALOG
+    }
+    return Language(
+        code=code,
+        locale=Locale.parse(words.pop("locale")),
+        features=features,
+        named=frozenset(features.keys() - own.keys()),
+        **words,
+    )
+
+
+def _kind(feature: Feature) -> str:
+    if feature.categorical:
+        return "text"
+    return "change" if is_change(feature) else feature.tells
+
+
+def _spoken(sentences: Mapping[str, str], name: str) -> dict[str, str]:
+    """The sentences of a kind about one thing, by reading."""
+    return {
+        reading: text.replace("{name}", name).replace("{Name}", name[:1].upper() + name[1:])
+        for reading, text in sentences.items()
+    }

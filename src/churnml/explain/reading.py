@@ -15,7 +15,17 @@ from functools import cache
 from typing import Any, Literal
 
 from churnml.features.catalog import BY_NAME, CATALOG
-from churnml.features.spec import Cadence, Change, Feature, Function, Level, Recency, Slope
+from churnml.features.spec import (
+    AgainstBook,
+    Cadence,
+    Change,
+    Feature,
+    Function,
+    Level,
+    Recency,
+    Slope,
+    is_change,
+)
 
 Value = float | str | None
 Row = Mapping[str, Any]  # one snapshot's features by name
@@ -26,20 +36,6 @@ STEADY_SLOPE = 0.01  # the same for a slope, per week
 NEAR_TYPICAL = 0.1  # without deciles: within a tenth of the median is typical
 LONG_AGO_DAYS = 180
 
-# News: one of these is bad (or good) however many are typical, and none is the opposite.
-NEWS = frozenset(
-    {
-        "expansions_365d",
-        "contractions_90d",
-        "contraction_365d_share",
-        "key_users_left_90d",
-        "severe_tickets_90d",
-        "detractors_180d",
-        "milestones_overdue",
-    }
-)
-# Days since something happened: recent or long ago says more than the typical account does.
-HAPPENED = frozenset({"days_since_key_user_left", "days_since_contraction", "days_since_expansion"})
 # What a person takes a value to mean where the catalogue leaves the direction to the model:
 # nobody believes "they were cut 10 days ago" as a reason to stay.
 LEANINGS: Mapping[str, Mapping[str, int]] = {
@@ -67,11 +63,6 @@ class Reading:
 def is_missing(value: Any) -> bool:
     """None, NaN and infinities are no data."""
     return value is None or (not isinstance(value, str) and not math.isfinite(value))
-
-
-def is_change(feature: Feature) -> bool:
-    """Whether the feature is a change against the account's own past."""
-    return isinstance(feature.fn, Change | Cadence | Slope)
 
 
 def change_of(feature: Feature, value: float) -> float:
@@ -130,9 +121,9 @@ def read(feature: Feature, row: Row, peers: Peers | None) -> Reading:
     value = float(value)  # type: ignore[arg-type]
     if is_change(feature):
         return _read_change(feature, value, peers)
-    if feature.name in NEWS:
+    if feature.tells == "news":
         return Reading("up", +1) if value > 0 else Reading("down", -1)
-    if feature.name in HAPPENED:
+    if feature.tells == "since":
         if value >= LONG_AGO_DAYS:
             return Reading("up", +1)
         return Reading("down" if value > 0 else "zero", -1)
@@ -145,7 +136,7 @@ def read(feature: Feature, row: Row, peers: Peers | None) -> Reading:
 
 
 def _read_missing(feature: Feature, row: Row) -> Reading:
-    if isinstance(feature.fn, Recency) or feature.name in HAPPENED:
+    if isinstance(feature.fn, Recency) or feature.tells == "since":
         return Reading("missing", +1)  # it never happened: longer ago than any day
     if isinstance(feature.fn, Change):
         now = row.get(sister_of(feature.name) or "")
@@ -157,7 +148,7 @@ def _read_missing(feature: Feature, row: Row) -> Reading:
 def _read_change(feature: Feature, value: float, peers: Peers | None) -> Reading:
     moved = change_of(feature, value)
     against = _against(value, peers)
-    if moved <= -1 and not isinstance(feature.fn, Slope):
+    if moved <= -1 and not isinstance(feature.fn, Slope | AgainstBook):
         return Reading("zero", -1, against)
     sense = 0 if abs(moved) < _steady(feature) else 1 if moved > 0 else -1
     return Reading(_KEYS[sense], sense, against)

@@ -15,22 +15,19 @@ from churnml.errors import NotFound
 from churnml.explain.drivers import declared
 from churnml.explain.language import language
 from churnml.explain.reading import (
-    HAPPENED,
     Peers,
     Row,
     agrees,
     change_of,
-    is_change,
     is_missing,
     peers_of,
     read,
     sister_of,
 )
 from churnml.explain.text import Kind, Shown, change, day, kind_of, number, placeholders, write
-from churnml.features.spec import Feature
+from churnml.features.spec import Feature, is_change
 
 DATED = frozenset({"days_to_renewal"})  # as_of + value is the day itself, not a day around it
-OWN_CLOCK = DATED | HAPPENED  # other accounts' dates say nothing about this one's
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,8 @@ class Teller:
         sister = sister_of(name)
         peers = peers_of(feature, self._reference.get(name))
         typical = None
-        if peers is not None and name not in OWN_CLOCK:
+        # Other accounts' dates say nothing about this one's.
+        if peers is not None and name not in DATED and feature.tells != "since":
             typical = self._shown(feature, kind, peers.median)
         return _Voice(
             feature=feature,
@@ -163,4 +161,6 @@ class Teller:
     def _shown(self, feature: Feature, kind: Kind, value: float) -> Shown:
         if is_change(feature):
             return change(change_of(feature, value), self.lang)
-        return number(abs(value), kind, self.lang, self.currency)
+        # Own sentences say in words that a number is below 0.
+        shown = value if feature.name in self._words.named else abs(value)
+        return number(shown, kind, self.lang, self.currency)

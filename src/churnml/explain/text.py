@@ -22,27 +22,22 @@ from churnml.features.spec import Feature
 
 Kind = Literal["count", "rate", "percent", "money", "duration", "age", "text"]
 
-RATES = frozenset({"resolution_90d_days"})  # a mean of days, where other days are whole
 AGES = frozenset({"tenure_days"})  # said in months or years once they are many
-_KINDS: dict[str, Kind] = {
-    "share": "percent",
-    "share of seats": "percent",
-    "share per week": "percent",
-    "money": "money",
-    "seconds per week": "duration",
-    "category": "text",
-}
+_MEANS = ("mean", "points of", "hours", "users a day")  # where other numbers are whole
 
 
 def kind_of(feature: Feature) -> Kind:
-    """How the numbers of a feature are written."""
+    """How the numbers of a feature are written, by its unit."""
+    unit = feature.unit
     if feature.name in AGES:
         return "age"
-    if feature.name in RATES or feature.unit.startswith("points of"):
-        return "rate"
-    if feature.unit in _KINDS:
-        return _KINDS[feature.unit]
-    return "rate" if feature.unit.endswith(" per week") else "count"
+    if unit in ("money", "category"):
+        return "money" if unit == "money" else "text"
+    if unit == "rank" or unit.startswith(("share", "points of share")):
+        return "percent"
+    if unit.startswith("seconds"):
+        return "duration"
+    return "rate" if " per " in unit or unit.startswith(_MEANS) else "count"
 
 
 @dataclass(frozen=True)

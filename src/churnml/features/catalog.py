@@ -8,15 +8,27 @@ import hashlib
 from collections.abc import Collection, Mapping
 
 from churnml.errors import ConfigError
-from churnml.features.families import commercial, people, profile, support, usage
-from churnml.features.spec import FAMILIES, Feature
+from churnml.features.families import (
+    commercial,
+    lifecycle,
+    people,
+    process,
+    product,
+    profile,
+    support,
+    usage,
+)
+from churnml.features.spec import FAMILIES, OFF_BY_DEFAULT, Feature
 
 CATALOG: tuple[Feature, ...] = (
     *usage.FEATURES,
+    *product.FEATURES,
     *people.FEATURES,
     *commercial.FEATURES,
     *support.FEATURES,
+    *lifecycle.FEATURES,
     *profile.FEATURES,
+    *process.FEATURES,
 )
 BY_NAME: Mapping[str, Feature] = {feature.name: feature for feature in CATALOG}
 
@@ -29,7 +41,7 @@ def available(
     """The features that these tables can carry, in catalogue order.
 
     columns: table -> names of the columns that it really has. meanings: the event meanings that the
-    configuration maps. families: keep only these (empty: all).
+    configuration maps. families: keep only these (empty: all but those that are off by default).
     A feature whose table or column is absent is absent, never zero.
     Raises: ConfigError for an unknown family.
     """
@@ -39,10 +51,11 @@ def available(
             f"families: found {', '.join(unknown)}. Expected some of {', '.join(FAMILIES)}. "
             "Correct the names."
         )
+    wanted = set(families) or set(FAMILIES) - OFF_BY_DEFAULT
     return tuple(
         feature
         for feature in CATALOG
-        if (not families or feature.family in families) and _carried(feature, columns, meanings)
+        if feature.family in wanted and _carried(feature, columns, meanings)
     )
 
 

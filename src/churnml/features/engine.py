@@ -11,9 +11,9 @@ import duckdb
 import pandas as pd
 
 from churnml.contract.tables import MONEY_SCALE
-from churnml.features.engine_events import EventPlan, functions_of_log
-from churnml.features.engine_tables import EXPRESSIONS, ZERO
-from churnml.features.spec import Feature, Sql
+from churnml.features.engine_book import Book
+from churnml.features.engine_plan import Plan
+from churnml.features.spec import AgainstBook, Feature, Rank
 from churnml.snapshots.ledger import movements
 
 
@@ -31,34 +31,41 @@ def build_features(
     Numeric features are DOUBLE (NULL: missing), categorical ones VARCHAR. Rows keep the order of
     the spine: as_of, then account_id.
     """
+    account_rows(connection, features, columns, meanings, basis).finish(connection)
+    connection.execute("drop table account_rows")
+
+
+def account_rows(
+    connection: duckdb.DuckDBPyConnection,
+    features: Sequence[Feature],
+    columns: Mapping[str, frozenset[str]],
+    meanings: Mapping[str, Sequence[str]],
+    basis: str,
+) -> Book:
+    """Make `account_rows`: n, account_id, as_of, the features of one account, and what the book needs.
+
+    Accounts can be computed apart; the returned book makes `feature_rows` out of all of them.
+    """
     connection.execute(
         f"create or replace temp table known_movements as {movements('known_ledger', basis)}"
     )
-    plan = EventPlan(meanings, columns["events"])
-    expressions = {
-        feature.name: plan.expression(feature.fn) for feature in functions_of_log(features)
+    plan = Plan(meanings, columns["events"])
+    own = {
+        feature.name: f"cast({plan.expression(feature.fn)} as "
+        f"{'varchar' if feature.categorical else 'double'})"
+        for feature in features
+        if not isinstance(feature.fn, Rank | AgainstBook)
     }
-    plan.build(connection, has_seats="seats" in columns["subscriptions"])
-
-    wanted, joins = [], []
-    for feature in features:
-        if not isinstance(feature.fn, Sql):
-            wanted.append(f"cast({expressions[feature.name]} as double) as {feature.name}")
-            continue
-        table = f"x_{feature.name}"
-        sql = EXPRESSIONS[feature.fn.name].format(days=feature.fn.days)
-        connection.execute(f"create or replace temp table {table} as {sql}")
-        joins.append(f"left join {table} using (n)")
-        value = f"coalesce({table}.x, 0)" if feature.fn.name in ZERO else f"{table}.x"
-        kind = "varchar" if feature.categorical else "double"
-        wanted.append(f"cast({value} as {kind}) as {feature.name}")
+    book = Book(features, plan)
+    joins = plan.build(connection)
+    wanted = [f"{sql} as {name}" for name, sql in own.items()] + book.columns
     selected = "".join(f", {column}" for column in wanted)
     connection.execute(
-        f"create or replace table feature_rows as select s.account_id, s.as_of{selected} "
-        f"from spine s join event_values v using (n) {' '.join(joins)} order by n"
+        f"create or replace temp table account_rows as select n, s.account_id, s.as_of{selected} "
+        f"from spine s join event_values v using (n) {' '.join(joins)}"
     )
-    for feature in features:
-        connection.execute(f"drop table if exists x_{feature.name}")
+    plan.drop(connection)
+    return book
 
 
 def feature_frame(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:

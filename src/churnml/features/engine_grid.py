@@ -13,7 +13,7 @@ from math import gcd
 
 from churnml.contract.rules import SCORE_SCALE
 from churnml.contract.tables import SCALES, TABLES
-from churnml.features.spec import Measure, Where
+from churnml.features.spec import Measure, Parts, Where
 from churnml.snapshots.views import AsOfView
 
 DAY_BITS = 63  # days are told apart by their bit: no window of days may be longer
@@ -40,12 +40,40 @@ class Value:
         return self.measure.what == "distinct" and self.measure.column != "session_id"
 
     @property
+    def paired(self) -> bool:
+        """Whether it counts pairs of something and a day."""
+        return self.measure.what in ("distinct", "distinct_days") and not self.slotted
+
+    @property
     def scale(self) -> int:
         """How many of the log's whole units make one of the value's."""
         if self.measure.what != "sum" or self.measure.column is None:
             return 1
         kind = TABLES["events"].column(self.measure.column).kind
         return SCALES.get(kind, SCORE_SCALE if kind == "score" else 1)
+
+
+@dataclass(frozen=True)
+class Minus:
+    """How many slots `left` has and `right` lacks, and its column in `event_values`."""
+
+    name: str
+    left: Value
+    right: Value
+
+
+@dataclass(frozen=True)
+class Part:
+    """A count's make-up, and its column in `event_values`."""
+
+    name: str
+    function: Parts
+
+    @property
+    def windows(self) -> tuple[Window, Window]:
+        """Now and before."""
+        days = self.function.days
+        return (0, days), (days, 2 * days)
 
 
 @dataclass(frozen=True)
@@ -114,9 +142,9 @@ def column_of(aggregate: Aggregate) -> str:
     return "_".join(("d", *named, *([f"part{rest}"] if rest else [])))
 
 
-def last_of(where: Where) -> str:
-    """The column of `account_cells` that holds the last day on which `where` let an event through."""
-    return "_".join(("last", *_words(where)))
+def edge_of(edge: str, where: Where) -> str:
+    """The column of `account_cells` of the "last" or "first" day on which `where` let an event through."""
+    return "_".join((edge, *_words(where)))
 
 
 def _words(where: Where) -> list[str]:

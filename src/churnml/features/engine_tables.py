@@ -1,6 +1,7 @@
 """The small tables as features: one named SQL expression per value of a snapshot.
 
-Owns the expressions of users, subscriptions, tickets, surveys, milestones and accounts. Rows come
+Owns the expressions of users, tickets, surveys, milestones, referrals, interventions and accounts
+(engine_commercial has the subscriptions'). Rows come
 through `AsOfView`, so later-filled columns read as NULL until their own time; `age_days` is as_of
 minus the row's day. A snapshot that an expression does not return reads as missing, unless the
 expression is listed in `ZERO` (nothing happened is 0 where the table exists)."""
@@ -8,7 +9,8 @@ expression is listed in `ZERO` (nothing happened is 0 where the table exists).""
 from __future__ import annotations
 
 from churnml.contract.rules import SCORE_SCALE
-from churnml.contract.tables import KEY_ROLES, MONEY_SCALE
+from churnml.contract.tables import KEY_ROLES
+from churnml.features.engine_commercial import COMMERCIAL
 from churnml.snapshots.views import AsOfView, ceil_day
 
 _VIEW = AsOfView()
@@ -34,49 +36,18 @@ _STILL = f"""(
 )"""
 _LEFT = f"(select e.* from {_KEY_ENDS} e anti join {_STILL} s using (n, user_id))"
 
-# MRR movements as they were known: the ledger of what could be seen at each as_of.
-_MOVES = f"""(
-    select s.n, s.a - {ceil_day("m.moved_at")} as age_days, m.*
-        exclude (account_id) from spine s join known_movements m
-        on m.account_id = s.account_id and m.moved_at <= s.as_of
-)"""
-_FORCE = f"({_VIEW.in_force()})"
-
-_SUBSCRIPTIONS = {
-    "mrr": f"select n, mrr / {MONEY_SCALE}.0 as x from spine",
-    "products": f"select n, count(*) as x from {_FORCE} where mrr > 0 group by all",
-    "seats": f"select n, sum(seats) as x from {_FORCE} group by all",
-    "discount_share": "select n, 1 - sum(mrr) / nullif(cast(sum(list_mrr) as "
-    f"double), 0) as x from {_FORCE} group by all",
-    "contractions": "select n, count(*) as x "
-    f"from {_MOVES} where kind = 'contraction' and age_days < {{days}} group by all",
-    "expansions": "select n, count(*) as x "
-    f"from {_MOVES} where kind = 'expansion' and age_days < {{days}} group by all",
-    "contraction_share": "select n, sum(mrr_before - mrr) / "
-    "nullif(cast(max(mrr_before) as double), 0) as x "
-    f"from {_MOVES} where kind = 'contraction' and age_days < {{days}} group by all",
-    "days_since_contraction": "select n, min(age_days) as x "
-    f"from {_MOVES} where kind = 'contraction' group by all",
-    "days_since_expansion": "select n, min(age_days) as x "
-    f"from {_MOVES} where kind = 'expansion' group by all",
-    # A renewal date that has passed renews by itself: the next one is a billing period on.
-    "days_to_renewal": f"""select n, min(case
-            when renews_at > as_of then date_diff('day', as_of, renews_at)
-            when billing_months > 0 then date_diff('day', as_of, renews_at + to_months(cast(
-                billing_months * (1 + date_sub('month', renews_at, as_of) // billing_months)
-                as integer)))
-        end) as x from {_FORCE} group by all""",
-    "billing_months": f"select n, arg_max(billing_months, mrr) as x from {_FORCE} group by all",
-    "tenure_days": f"""select s.n, max(s.a - {ceil_day("k.started_at")}) as x
-        from spine s join known_spans k on k.account_id = s.account_id and k.from_at <= s.as_of
-        where k.mrr > 0 group by all""",
-}
 _USERS = {
     "key_users": "select n, count(distinct user_id) as x "
     f"from {_rows('users')} where role in ({_ROLES}) and (valid_to is null or valid_to > as_of) "
     "group by all",
     "key_users_left": f"select n, count(*) as x from {_LEFT} where ago < {{days}} group by n",
     "days_since_key_user_left": f"select n, min(ago) as x from {_LEFT} group by n",
+    "users": f"select n, count(*) as x from {_STILL} group by n",
+    "users_added": f"select n, count(*) as x from (select n, user_id, max(age_days) as since "
+    f"from {_rows('users')} group by n, user_id) where since < {{days}} group by n",
+    "users_removed": f"select n, count(*) as x from (select n, user_id, "
+    f"min(a - {ceil_day('valid_to')}) as ago from {_rows('users')} group by n, user_id having "
+    "bool_and(valid_to is not null and valid_to <= as_of)) where ago < {days} group by n",
 }
 _TICKETS = {
     "tickets": f"select n, count(*) as x from {_rows('tickets')} "
@@ -91,6 +62,14 @@ _TICKETS = {
     "csat": f"select n, sum(csat) / {SCORE_SCALE}.0 / count(csat) as x "
     f"from {_rows('tickets')} where csat is not null and a - {ceil_day('closed_at')} < {{days}} "
     "group by all",
+    "csat_before": f"select n, sum(csat) / {SCORE_SCALE}.0 / count(csat) as x "
+    f"from {_rows('tickets')} where csat is not null and a - {ceil_day('closed_at')} >= {{days}} "
+    f"and a - {ceil_day('closed_at')} < {{before}} group by all",
+    "first_reply_hours": "select n, sum(epoch_us(first_reply_at) - epoch_us(opened_at)) "
+    f"/ 3600e6 / count(*) as x from {_rows('tickets')} "
+    f"where a - {ceil_day('first_reply_at')} < {{days}} group by all",
+    "oldest_open_ticket_days": f"select n, max(age_days) as x from {_rows('tickets')} "
+    "where closed_at is null group by all",
 }
 _SURVEYS = {
     # The table's order of equal moments must not matter: of two answers the lower counts.
@@ -100,26 +79,80 @@ _SURVEYS = {
             order by answered_at desc, score) = 1) group by all""",
     "detractors": f"select n, count(*) as x from {_rows('surveys')} "
     f"where kind = 'nps' and score <= {6 * SCORE_SCALE} and age_days < {{days}} group by all",
+    "nps": f"""select n, (count(*) filter (where score >= {9 * SCORE_SCALE})
+            - count(*) filter (where score <= {6 * SCORE_SCALE})) * 1.0 / count(*) as x
+        from {_rows("surveys")} where kind = 'nps' and age_days < {{days}} group by all""",
+    # Each respondent's answers from the last one back; of two at one moment the lower is the later.
+    "nps_change": f"""select n, sum(last - before) / {SCORE_SCALE}.0 / count(*) as x from (
+        select n, score as last, lead(score) over w as before, row_number() over w as place
+        from {_rows("surveys")} where kind = 'nps' and user_id is not null
+        window w as (partition by n, user_id order by answered_at desc, score))
+        where place = 1 and before is not null group by all""",
+    "nps_silent": f"""select n, count(*) filter (where since >= {{days}}) * 1.0 / count(*) as x
+        from (select n, user_id, min(age_days) as since from {_rows("surveys")}
+            where kind = 'nps' and user_id is not null group by n, user_id) group by n""",
+    "days_since_nps": f"select n, min(age_days) as x from {_rows('surveys')} "
+    "where kind = 'nps' group by all",
+    "survey_csat": f"select n, sum(score) / {SCORE_SCALE}.0 / count(*) as x "
+    f"from {_rows('surveys')} where kind = 'csat' and age_days < {{days}} group by all",
+    "article_votes": f"select n, count(*) as x from {_rows('surveys')} "
+    "where kind = 'article_vote' and age_days < {days} group by all",
+    "article_votes_share": f"select n, sum(score) / {SCORE_SCALE}.0 / count(*) as x "
+    f"from {_rows('surveys')} where kind = 'article_vote' and age_days < {{days}} group by all",
 }
+_REFERRALS = {
+    "referrals": f"select n, count(*) as x from {_rows('referrals')} "
+    "where age_days < {days} group by all",
+    "referrals_converted": f"select n, count(converted_at) as x from {_rows('referrals')} "
+    "group by all",
+    "days_since_referral": f"select n, min(age_days) as x from {_rows('referrals')} group by all",
+}
+# Held out on purpose is left alone: nothing was done.
+_TOUCHES = f"(select * from {_rows('interventions')} where coalesce(arm, 'treated') = 'treated')"
+_INTERVENTIONS = {
+    "touches": f"select n, count(*) as x from {_TOUCHES} where age_days < {{days}} group by all",
+    "days_since_touch": f"select n, min(age_days) as x from {_TOUCHES} group by all",
+    "plays_open": f"select n, count(*) as x from {_TOUCHES} where closed_at is null group by all",
+}
+# Milestones in days of the account's age: reached at (NULL: not yet), due, and its age now.
+_STEPS = f"""(
+    select m.n, m.due_day, m.a - {ceil_day("c.created_at")} as age,
+        {ceil_day("m.reached_at")} - {ceil_day("c.created_at")} as reached
+    from {_rows("milestones")} m join accounts c on c.account_id = m.account_id
+)"""
 _MILESTONES = {
-    "milestones_overdue": f"""select m.n, count(*) as x from {_rows("milestones")} m
-        join accounts c on c.account_id = m.account_id
-        where m.reached_at is null and m.a - {ceil_day("c.created_at")} > m.due_day
-        group by all""",
+    "milestones_overdue": "select n, count(*) filter (where reached is null and age > due_day) as x "
+    f"from {_STEPS} group by all",
     "milestones_reached_share": "select n, count(reached_at) * 1.0 / count(*) as x "
     f"from {_rows('milestones')} group by all",
+    # Of those whose day has come; before it, only what is already reached can be told.
+    "milestones_met_share": f"""select n, count(*) filter (where reached <= due_day) * 1.0
+            / count(*) as x from {_STEPS}
+        where due_day <= {{days}} and (age > due_day or reached is not null) group by all""",
+    "milestones_due": f"""select n, count(*) filter (where reached is null
+            and due_day - age between 0 and {{days}}) as x from {_STEPS} group by all""",
+    "days_since_milestone": f"select n, min(age - reached) as x from {_STEPS} group by all "
+    "having min(age - reached) is not null",
 }
 _ACCOUNTS = {
     name: f"select n, {name} as x from {_rows('accounts')}"
     for name in ("employee_count", "need", "segment", "industry", "region")
+} | {
+    "account_age_days": f"select n, age_days as x from {_rows('accounts')}",
+    "trial_days": f"""select n, (epoch_us(converted_at) - epoch_us(trial_started_at)) / 86400e6 as x
+        from {_rows("accounts")}""",
+    "days_since_conversion": f"select n, a - {ceil_day('converted_at')} as x "
+    f"from {_rows('accounts')}",
 }
 
 EXPRESSIONS: dict[str, str] = {
-    **_SUBSCRIPTIONS,
+    **COMMERCIAL,
     **_USERS,
     **_TICKETS,
     **_SURVEYS,
+    **_REFERRALS,
     **_MILESTONES,
+    **_INTERVENTIONS,
     **_ACCOUNTS,
 }
 ZERO = frozenset(
@@ -134,5 +167,18 @@ ZERO = frozenset(
         "severe_tickets",
         "open_tickets",
         "detractors",
+        "users",
+        "users_added",
+        "users_removed",
+        "expansion_share",
+        "term_changes",
+        "products_added",
+        "products_dropped",
+        "payment_failures",
+        "article_votes",
+        "referrals",
+        "referrals_converted",
+        "touches",
+        "plays_open",
     }
 )

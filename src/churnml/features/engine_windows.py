@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
-from churnml.features.engine_grid import Grid, Value, column_of
+from churnml.features.engine_grid import Grid, Minus, Value, column_of
 from churnml.features.spec import Where
 from churnml.snapshots.views import AsOfView
 
@@ -25,12 +25,16 @@ class Windows:
         self._connection = connection
         self._grid = grid
 
-    def sums(self, table: str, cells: str, values: Sequence[Value]) -> None:
-        """Make `table` (k, a, a column per value) of counts, sums and days over `cells` (k, o, v)."""
+    def sums(self, table: str, cells: str, values: Sequence[Value], also: str = "") -> None:
+        """Make `table` (k, a, a column per value) of counts, sums and days over `cells` (k, o, v).
+
+        also: a further key of the cells, and then of the table.
+        """
         if self._grid.width == 1:
             wanted = ", ".join(self._finished(value, self._joined(value)) for value in values)
-            self._make(table, self._by_join(cells, values, wanted))
+            self._make(table, self._by_join(cells, values, wanted, also=also))
             return
+        keys = f"k, {also}" if also else "k"
         columns = {
             column_of((value.measure, rest)): _is_bits(value)
             for value in values
@@ -46,42 +50,49 @@ class Windows:
         added = [value for value in values if not _is_bits(value)]
         totals = dict.fromkeys(column_of((value.measure, 0)) for value in added)
         running = "".join(
-            f", sum({name}) over (partition by k order by a) as t_{name}" for name in totals
+            f", sum({name}) over (partition by {keys} order by a) as t_{name}" for name in totals
         )
-        framed = ", ".join(f"{self._framed(value)} as {value.name}" for value in values)
+        framed = ", ".join(f"{self._framed(value, keys)} as {value.name}" for value in values)
         self._make(
             "framed",
-            f"with weeks as (select k, o, {folded} from {cells} group by k, o), "
-            f"filled as ({self._filled('weeks', 'k', columns, values)}), "
-            f"running as (select *{running} from filled), framed as (select k, a, {framed} "
-            "from running window w as (partition by k order by a)) "
+            f"with weeks as (select {keys}, o, {folded} from {cells} group by {keys}, o), "
+            f"filled as ({self._filled('weeks', keys, columns, values)}), "
+            f"running as (select *{running} from filled), framed as (select {keys}, a, {framed} "
+            f"from running window w as (partition by {keys} order by a)) "
             "from framed where a in (select a from calendar)",
         )
         late = ", ".join(
             f"{self._joined(value, _mending(value))} as {value.name}" for value in values
         )
-        self._make("mended", self._by_join(f"(from {cells} where v > o)", values, late, seen=False))
+        self._make(
+            "mended",
+            self._by_join(f"(from {cells} where v > o)", values, late, seen=False, also=also),
+        )
         wanted = ", ".join(self._finished(value, self._mended(value)) for value in values)
         self._make(
             table,
-            f"select p.k, p.a, {wanted} from points p join framed f using (k, a) "
-            "left join mended m using (k, a)",
+            f"select {keys}, a, {wanted} from points join framed f using (k, a) "
+            f"left join mended m using ({keys}, a)",
         )
         self._drop("framed", "mended")
 
-    def distincts(self, table: str, values: Sequence[Value], flags: Flags) -> None:
-        """Make `table` (k, a, a column per value) of distinct counts over `entity_cells`.
+    def distincts(
+        self, table: str, values: Sequence[Value], minus: Sequence[Minus], flags: Flags
+    ) -> None:
+        """Make `table` (k, a, a column per value and minus) of distinct counts over `entity_cells`.
 
         `entity_cells` has (k, o, v, word) and a column of bits per flag.
         """
+        counts = {value.name: value.name for value in values}
+        counts |= {m.name: f"({m.left.name} & ~{m.right.name})" for m in minus}
         counted = ", ".join(
-            f"cast(coalesce(sum({value.name}), 0) as bigint) as {value.name}" for value in values
+            f"cast(sum(bit_count({bits})) as bigint) as {name}" for name, bits in counts.items()
+        )
+        seen = ", ".join(
+            f"coalesce({self._bits(value, flags)}, 0) as {value.name}" for value in values
         )
         if self._grid.width == 1:
-            words = ", ".join(
-                f"bit_count({self._bits(value, flags)}) as {value.name}" for value in values
-            )
-            joined = self._by_join("entity_cells", values, words, word=True)
+            joined = self._by_join("entity_cells", values, seen, also="word")
             self._make(table, f"select k, a, {counted} from ({joined}) group by k, a")
             return
         columns = sorted(
@@ -97,12 +108,11 @@ class Windows:
             "from filled window w as (partition by k, word order by a)) "
             "from framed where a in (select a from calendar)",
         )
-        late = ", ".join(f"{self._bits(value, flags)} as {value.name}" for value in values)
         self._make(
-            "mended", self._by_join("(from entity_cells where v > o)", values, late, word=True)
+            "mended", self._by_join("(from entity_cells where v > o)", values, seen, also="word")
         )
         both = ", ".join(
-            f"bit_count(coalesce(f.{value.name}, 0) | coalesce(m.{value.name}, 0)) as {value.name}"
+            f"coalesce(f.{value.name}, 0) | coalesce(m.{value.name}, 0) as {value.name}"
             for value in values
         )
         self._make(
@@ -112,13 +122,22 @@ class Windows:
         )
         self._drop("framed", "mended")
 
-    def recent(self, table: str, last: str, name: str) -> None:
-        """Make `table` (k, a, name): the last day that a column of `account_cells` has told by a."""
+    def told(self, table: str, folds: Mapping[str, tuple[str, str]]) -> None:
+        """Make `table` (k, a, a column per fold): what columns of `account_cells` have told by a.
+
+        folds: column -> ("min" or "max", the column of `account_cells`).
+        """
+        folded = ", ".join(f"{fold}({column}) as {name}" for name, (fold, column) in folds.items())
+        running = ", ".join(
+            f"{fold}({name}) over (partition by k order by v) as {name}"
+            for name, (fold, _) in folds.items()
+        )
+        # An edge only moves one way: each snapshot needs the latest row, not all that it sees.
         self._make(
             table,
-            f"with cells as (select k, v, max({last}) as d from account_cells where {last} is not "
-            "null group by 1, 2), running as (select k, v, max(d) over (partition by k order by v) "
-            f"as {name} from cells) select s.k, s.a, r.{name} from points s "
+            f"with cells as (select k, v, {folded} from account_cells group by k, v), "
+            f"running as (select k, v, {running} from cells) "
+            f"select s.k, s.a, r.* exclude (k, v) from points s "
             f"asof join running r on r.k = s.k and {AsOfView().sees_day('r.v', 's')}",
         )
 
@@ -130,13 +149,13 @@ class Windows:
         values: Iterable[Value],
         wanted: str,
         seen: bool = True,
-        word: bool = False,
+        also: str = "",
     ) -> str:
         """SQL of values per snapshot over the cells that it sees (not seen: over all that occurred by
         then; `wanted` tells which of them were known)."""
         longest = max(value.window[1] for value in values)
         condition = AsOfView().sees_day("d.v", "s") if seen else "d.o <= s.a"
-        keys = "s.k, s.a, d.word" if word else "s.k, s.a"
+        keys = f"s.k, s.a, d.{also}" if also else "s.k, s.a"
         return (
             f"select {keys}, {wanted} from points s join {cells} d on d.k = s.k and {condition} "
             f"and d.o > s.a - {longest} group by {keys}"
@@ -177,12 +196,12 @@ class Windows:
             f"left join (select * rename (o as a) from {weeks}) using ({keys}, a)"
         )
 
-    def _framed(self, value: Value) -> str:
+    def _framed(self, value: Value, keys: str) -> str:
         """SQL over `running`: a sum (or the bits of days) of what occurred in the window."""
         rest = self._grid.rest(value.window)
         name, part = column_of((value.measure, 0)), column_of((value.measure, rest))
         if _is_bits(value):
-            return self._frame_of(value, "k", name, part)
+            return self._frame_of(value, keys, name, part)
         near, far = self._grid.steps(value.window)
         total = f"coalesce({_back(f't_{name}', near)}, 0) - coalesce({_back(f't_{name}', far)}, 0)"
         return f"{total} + coalesce({_back(part, far)}, 0)" if rest else total

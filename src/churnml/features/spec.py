@@ -24,11 +24,15 @@ Driver = Literal[
     "satisfaction",
     "onboarding",
     "profile",
+    "cs_work",
 ]
 DRIVERS: tuple[Driver, ...] = Driver.__args__  # type: ignore[attr-defined]
 
-Family = Literal["usage", "people", "commercial", "support", "lifecycle", "profile"]
+Family = Literal["usage", "people", "commercial", "support", "lifecycle", "profile", "process"]
 FAMILIES: tuple[Family, ...] = Family.__args__  # type: ignore[attr-defined]
+# What the CS team did follows from risk as the team saw it: a model that learns from it learns the
+# team's opinion, and that treated accounts stay. Built only where it is asked for by name.
+OFF_BY_DEFAULT: frozenset[Family] = frozenset({"process"})
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,12 @@ class Where:
 class Measure:
     """Something that can be added up over a window of the event log.
 
-    what: "count" events, "sum" a column, count "distinct" users, modules, events or sessions, or
-    count the "days" on which something happened.
+    what: "count" events, "sum" a column, count "distinct" users, modules, events or sessions, count
+    the "days" on which something happened, or the "distinct_days": one per user (module, event) and
+    day. A session counts once a day.
     """
 
-    what: Literal["count", "sum", "distinct", "days"]
+    what: Literal["count", "sum", "distinct", "days", "distinct_days"]
     column: str | None = None
     where: Where = Where()
 
@@ -69,6 +74,7 @@ class Level:
     days: int
     ago: int = 0
     per_week: bool = False  # divide by days / 7
+    per_day: bool = False  # divide by days
 
 
 @dataclass(frozen=True)
@@ -106,15 +112,84 @@ class Volatility:
 
 @dataclass(frozen=True)
 class Cadence:
-    """The last week against the account's own mean week over the `weeks` weeks before it."""
+    """The last `span` weeks against as many of the account's own usual weeks: the mean of the
+    `weeks` weeks before them. 1 is as usual."""
+
+    measure: Measure
+    weeks: int
+    span: int = 1
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """How many of the last `weeks` weeks have nothing of it."""
 
     measure: Measure
     weeks: int
 
 
 @dataclass(frozen=True)
+class Falling:
+    """How many weeks in a row, up to the last one, had less than the week before (of `weeks`)."""
+
+    measure: Measure
+    weeks: int
+
+
+@dataclass(frozen=True)
+class Without:
+    """Distinct users, modules or events of one window that another window lacks.
+
+    Those of `measure` in (as_of - ago - days, as_of - ago] that `other` does not have in
+    (as_of - other_ago - other_days, as_of - other_ago]. Both count the same column.
+    """
+
+    measure: Measure
+    days: int
+    other: Measure
+    other_days: int
+    ago: int = 0
+    other_ago: int = 0
+
+
+def taken_up(measure: Measure, days: int, before: int) -> Without:
+    """Seen in the last `days`, and not in the `before` days before them."""
+    return Without(measure, days, measure, before, 0, days)
+
+
+def dropped(measure: Measure, days: int, before: int) -> Without:
+    """Seen in the `before` days before the last `days`, and not since."""
+    return Without(measure, before, measure, days, days, 0)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How a count is made up of its users, modules or events (`by`), over two windows of `days`.
+
+    how, of the counts now_i and before_i of each:
+    "top": the largest now_i as a share of all now.
+    "lost": what those did before who did nothing now, as a share of all before.
+    "fall": the largest fall of a single one, before_i - now_i, as a share of all before.
+    "shift": half the sum of the changes of the shares: 0 the same mix, 1 another one.
+    Missing where there is nothing to divide by.
+    """
+
+    how: Literal["top", "lost", "fall", "shift"]
+    measure: Measure
+    by: str
+    days: int
+
+
+@dataclass(frozen=True)
 class Recency:
     """Days since the last event that `where` lets through; missing if there was none."""
+
+    where: Where = Where()
+
+
+@dataclass(frozen=True)
+class First:
+    """Days since the first event that `where` lets through; missing if there was none."""
 
     where: Where = Where()
 
@@ -131,13 +206,44 @@ class Sql:
 
 
 @dataclass(frozen=True)
-class PerSeat:
-    """A level divided by the seats in force at `as_of`; missing without seats."""
+class Ratio:
+    """One function over another; missing where either is, or where the lower is 0."""
 
-    level: Level
+    above: Function
+    below: Function
+    times: float = 1.0
 
 
-Function = Level | Change | Share | Slope | Volatility | Cadence | Recency | Sql | PerSeat
+@dataclass(frozen=True)
+class Difference:
+    """One function minus another; missing where either is."""
+
+    above: Function
+    below: Function
+
+
+@dataclass(frozen=True)
+class AgainstBook:
+    """A change minus the change of all other accounts together over the same days.
+
+    A holiday dips everybody; a decline is one's own. Missing where the others had nothing before.
+    """
+
+    change: Change
+
+
+@dataclass(frozen=True)
+class Rank:
+    """An account's place in its segment at the `as_of`: 0 the lowest, 1 the highest, ties share
+    theirs. Missing without a segment, without a value, or alone."""
+
+    of: Function
+
+
+Function = (
+    Level | Change | Share | Slope | Volatility | Cadence | Quiet | Falling | Without | Parts
+    | Recency | First | Sql | Ratio | Difference | AgainstBook | Rank
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -148,6 +254,8 @@ class Feature:
     0 (or absent) if either can be. lever: a CSM can move it; context otherwise.
     metric_class: outcome, predictive (behaviour) or process (what the CS team did).
     needs: columns beyond the required ones without which the feature is absent.
+    tells: how a value reads. A "level" against typical accounts, "news" by itself (one is one too
+    many, however many are typical), "since" as how long ago something happened.
     """
 
     name: str
@@ -162,3 +270,12 @@ class Feature:
     metric_class: Literal["outcome", "predictive", "process"] = "predictive"
     needs: tuple[str, ...] = ()
     categorical: bool = False
+    tells: Literal["level", "news", "since"] = "level"
+
+
+def is_change(feature: Feature) -> bool:
+    """Whether the feature is a change against the account's own past."""
+    return (
+        isinstance(feature.fn, Change | Cadence | Slope | AgainstBook)
+        or feature.unit == "share change"
+    )

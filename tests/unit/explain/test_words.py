@@ -12,10 +12,10 @@ from churnml.actions.plays import Who, shipped_plays
 from churnml.config import LANGUAGES, TARGETS, TIERS
 from churnml.errors import ConfigError
 from churnml.explain.language import Language, language
-from churnml.explain.reading import is_change, sister_of
+from churnml.explain.reading import sister_of
 from churnml.explain.text import placeholders
 from churnml.features.catalog import BY_NAME, CATALOG
-from churnml.features.spec import DRIVERS, Cadence, Change
+from churnml.features.spec import DRIVERS, Cadence, Change, is_change
 
 every_language = pytest.mark.parametrize("lang", LANGUAGES)
 every_feature = pytest.mark.parametrize("feature", CATALOG, ids=lambda feature: feature.name)
@@ -46,6 +46,23 @@ def test_every_driver_target_tier_and_doer_has_words(lang: str) -> None:
 @every_language
 def test_every_feature_of_the_catalogue_has_words_and_no_other(lang: str) -> None:
     assert set(language(lang).features) == set(BY_NAME)
+
+
+def test_a_feature_speaks_by_its_kind_in_every_language_or_in_none() -> None:
+    assert language("zh").named == language("en").named == language("ja").named
+
+
+@pytest.mark.parametrize("lang", ["zh", "ja"])
+def test_what_speaks_by_its_kind_has_a_name_that_is_not_english(lang: str) -> None:
+    left = {
+        name for name in language(lang).named if language(lang).features[name]["fact"].isascii()
+    }
+    english = {
+        name
+        for name in language(lang).named
+        if BY_NAME[name].what in str(language(lang).features[name])
+    }
+    assert left | english == set(), f"give them a line under [names] in words/{lang}.toml"
 
 
 @every_feature
@@ -99,7 +116,8 @@ def test_nothing_claims_that_one_thing_causes_another(lang: str) -> None:
 
 def test_numbers_are_written_by_locale_and_never_as_raw_floats() -> None:
     # A number in a template that is not a placeholder must be part of a window or a scale.
-    known = {"7", "28", "90", "180", "6", "5", "10", "1", "4", "3", "8"}
+    known = {"7", "28", "90", "180", "6", "5", "10", "1", "4", "3", "8", "0", "9", "12", "13"}
+    known |= {"30", "60", "365", "000"}
     for lang in LANGUAGES:
         for text in _texts(language(lang)):
             bare = re.sub(r"\{[^}]*\}", "", text)

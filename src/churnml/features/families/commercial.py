@@ -1,22 +1,26 @@
-"""What the account pays for: MRR, seats, products, contraction, expansion, discount, renewal."""
+"""What the account pays for: MRR, seats, products, contraction, expansion, discount, renewal, payment."""
 
-from churnml.features.families.usage import LESS_IS_RISK
-from churnml.features.spec import Driver, Feature, Sql
+from typing import Literal
+
+from churnml.features.families.usage import LESS_IS_RISK, MORE_IS_RISK
+from churnml.features.spec import Driver, Feature, Function, Rank, Ratio, Sql
 
 
 def _commercial(
     name: str,
-    fn: Sql,
+    fn: Function,
     unit: str,
     driver: Driver,
     what: str,
     direction: dict[str, int] | None = None,
     lever: bool = False,
     needs: tuple[str, ...] = (),
+    tells: Literal["level", "news", "since"] = "level",
 ) -> Feature:
+    # What an account pays is an outcome of the past: no behaviour, and known to everybody.
     return Feature(
         name, "subscriptions", fn, unit, driver, "commercial", what, direction or {}, lever,
-        needs=needs,
+        "outcome", needs, tells=tells,
     )  # fmt: skip
 
 
@@ -29,21 +33,64 @@ FEATURES = (
                 "discount on the list price", needs=("list_mrr",)),
     _commercial("contractions_90d", Sql("contractions", 90), "contractions", "contraction",
                 "times the MRR was cut in the last 90 days",
-                {"churn": +1, "contraction": +1}),
+                {"churn": +1, "contraction": +1}, tells="news"),
     _commercial("contraction_365d_share", Sql("contraction_share", 365), "share", "contraction",
                 "MRR cut in the last 365 days as a share of the highest MRR in them",
-                {"churn": +1}),
+                {"churn": +1}, tells="news"),
     _commercial("days_since_contraction", Sql("days_since_contraction"), "days", "contraction",
-                "days since the MRR was cut"),
+                "days since the MRR was cut", tells="since"),
     _commercial("expansions_365d", Sql("expansions", 365), "expansions", "commercial",
                 "times the MRR was raised in the last 365 days",
-                {"churn": -1, "expansion": +1}),
+                {"churn": -1, "expansion": +1}, tells="news"),
     _commercial("days_since_expansion", Sql("days_since_expansion"), "days", "commercial",
-                "days since the MRR was raised"),
+                "days since the MRR was raised", tells="since"),
     _commercial("days_to_renewal", Sql("days_to_renewal"), "days", "renewal",
                 "days until the contract renews", needs=("renews_at",)),
     _commercial("billing_months", Sql("billing_months"), "months", "renewal",
                 "months billed at a time", needs=("billing_months",)),
     _commercial("tenure_days", Sql("tenure_days"), "days", "profile",
                 "days since the account first paid"),
+    _commercial("mrr_per_seat", Ratio(Sql("mrr"), Sql("seats")), "money", "commercial",
+                "MRR for each seat", needs=("seats",)),
+    _commercial("seats_change_90d_share", Sql("seats_change", 90), "share change", "contraction",
+                "seats paid for against 90 days before", LESS_IS_RISK, needs=("seats",)),
+    _commercial("seats_change_365d_share", Sql("seats_change", 365), "share change",
+                "contraction", "seats paid for against 365 days before", LESS_IS_RISK,
+                needs=("seats",)),
+    _commercial("mrr_change_365d_share", Sql("mrr_change", 365), "share change", "contraction",
+                "MRR against 365 days before", LESS_IS_RISK),
+    _commercial("contractions_365d", Sql("contractions", 365), "contractions", "contraction",
+                "times the MRR was cut in the last 365 days",
+                {"churn": +1, "contraction": +1}, tells="news"),
+    _commercial("contraction_90d_share", Sql("contraction_share", 90), "share", "contraction",
+                "MRR cut in the last 90 days as a share of the highest MRR in them",
+                {"churn": +1}, tells="news"),
+    _commercial("expansions_90d", Sql("expansions", 90), "expansions", "commercial",
+                "times the MRR was raised in the last 90 days",
+                {"churn": -1, "expansion": +1}, tells="news"),
+    _commercial("expansion_365d_share", Sql("expansion_share", 365), "share", "commercial",
+                "MRR added in the last 365 days as a share of the highest MRR in them",
+                {"churn": -1, "expansion": +1}, tells="news"),
+    _commercial("term_changes_365d", Sql("term_changes", 365), "term changes", "commercial",
+                "times term or discount changed at the same list price in the last 365 days",
+                needs=("list_mrr",)),
+    _commercial("products_added_365d", Sql("products_added", 365), "products", "commercial",
+                "products bought in the last 365 days, after the first",
+                {"churn": -1, "expansion": +1}, needs=("product",), tells="news"),
+    _commercial("products_dropped_365d", Sql("products_dropped", 365), "products", "contraction",
+                "products given up in the last 365 days", {"churn": +1, "contraction": +1},
+                needs=("product", "ended_at"), tells="news"),
+    _commercial("renewals", Sql("renewals"), "renewals", "renewal",
+                "billing periods completed so far", {"churn": -1}, needs=("billing_months",)),
+    _commercial("payment_failures_365d", Sql("payment_failures", 365), "failed payments",
+                "commercial", "subscriptions that ended on a failed payment in the last 365 days",
+                MORE_IS_RISK, needs=("end_reason", "ended_at"), tells="news"),
+    _commercial("mrr_segment_rank", Rank(Sql("mrr")), "rank", "commercial",
+                "place in its segment by MRR", needs=("accounts.segment",)),
+    Feature("trial_days", "accounts", Sql("trial_days"), "days", "commercial", "commercial",
+            "days from the start of the trial to the first payment", {}, False, "outcome",
+            ("trial_started_at", "converted_at")),
+    Feature("days_since_conversion", "accounts", Sql("days_since_conversion"), "days",
+            "commercial", "commercial", "days since the trial turned into a contract", {}, False,
+            "outcome", ("converted_at",)),
 )  # fmt: skip

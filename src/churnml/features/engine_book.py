@@ -1,0 +1,75 @@
+"""Features that look at the whole book: an account against all others at the same `as_of`.
+
+The only features that are no function of one account's rows. They are made last, out of one row per
+snapshot, so whoever computes accounts apart (shard by shard) adds them when all rows are together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from churnml.features.engine_plan import Plan
+from churnml.features.spec import AgainstBook, Feature, Function, Rank, Sql
+
+
+class Book:
+    """What the book's features need of each snapshot, in columns of `account_rows`, and their SQL.
+
+    Column names start with `b_`, which no feature's does.
+    """
+
+    def __init__(self, features: Sequence[Feature], plan: Plan):
+        self._plan = plan
+        self._columns: dict[str, str] = {}  # SQL of one account -> column of account_rows
+        self._finals = {feature.name: self._final(feature.fn) for feature in features}
+
+    @property
+    def columns(self) -> list[str]:
+        """SQL of the columns that `account_rows` needs for the book's features."""
+        return [f"{sql} as {name}" for sql, name in self._columns.items()]
+
+    def finish(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make `feature_rows` out of `account_rows` (n, account_id, as_of, features, b_ columns)."""
+        wanted = "".join(f", {sql or name} as {name}" for name, sql in self._finals.items())
+        connection.execute(
+            f"create or replace table feature_rows as select account_id, as_of{wanted} "
+            "from account_rows order by n"
+        )
+
+    def _final(self, fn: Function) -> str | None:
+        """SQL of a book's feature over `account_rows`; None for a feature of one account."""
+        match fn:
+            case Rank(of):
+                return self._rank(of)
+            case AgainstBook(change):
+                if change.measure.what == "sum":
+                    raise ValueError(f"{fn!r}: sums of the book would depend on the rows' order")
+                return self._against(*(self._column(side) for side in self._plan.change(change)))
+        return None
+
+    def _column(self, sql: str) -> str:
+        return self._columns.setdefault(sql, f"b_{len(self._columns)}")
+
+    def _rank(self, of: Function) -> str:
+        value = self._column(f"cast({self._plan.expression(of)} as double)")
+        segment = self._column(self._plan.expression(Sql("segment")))
+        peers = f"partition by as_of, {segment}"
+        lower = f"rank() over ({peers} order by {value} nulls last) - 1"
+        ties = f"count(*) over ({peers}, {value}) - 1"
+        others = f"count({value}) over ({peers}) - 1"
+        return (
+            f"case when {value} is not null and {segment} is not null then "
+            f"({lower} + ({ties}) / 2.0) / nullif({others}, 0) end"
+        )
+
+    @staticmethod
+    def _against(now: str, before: str) -> str:
+        others_now = f"(sum({now}) over (partition by as_of) - {now})"
+        others_before = f"(sum({before}) over (partition by as_of) - {before})"
+        own = f"({now} - {before}) / nullif(cast({before} as double), 0)"
+        theirs = (
+            f"cast({others_now} - {others_before} as double) "
+            f"/ nullif(cast({others_before} as double), 0)"
+        )
+        return f"{own} - {theirs}"
