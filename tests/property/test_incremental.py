@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 
 from churnml.config import parse_config
+from churnml.features.spec import FAMILIES
+from churnml.sources.workspace import Workspace
 from churnml.stages.build import Built, build, open_tables
 from churnml.stages.carry import Reading, open_newest
 from churnml.stages.project import Project
@@ -43,11 +45,14 @@ class Company:
 
     def newest(self) -> tuple[Built, Reading]:
         with open_newest(self.project) as (workspace, reading):
-            return build(workspace, self.project.config, (workspace.data_through,)), reading
+            return self.built(workspace), reading
 
     def read_whole(self) -> Built:
         with open_tables(self.project) as workspace:
-            return build(workspace, self.project.config, (workspace.data_through,))
+            return self.built(workspace)
+
+    def built(self, workspace: Workspace) -> Built:
+        return build(workspace, self.project.config, (workspace.data_through,), FAMILIES)
 
 
 def tables(seed: int) -> dict[str, pd.DataFrame]:

@@ -12,18 +12,26 @@ from dataclasses import fields
 from typing import assert_never
 
 from churnml.features.spec import (
+    AgainstBook,
     Cadence,
     Change,
+    Difference,
+    Falling,
     Feature,
+    First,
     Function,
     Level,
-    PerSeat,
+    Parts,
+    Quiet,
+    Rank,
+    Ratio,
     Recency,
     Share,
     Slope,
     Sql,
     Volatility,
     Where,
+    Without,
 )
 
 CELL_DAYS = 7  # the widest cell of the log: a window's oldest cell may begin so much earlier
@@ -51,17 +59,23 @@ def days_back(function: Function) -> int:
     match function:
         case Level(_, days, ago):
             return ago + days
-        case PerSeat(level):
-            return days_back(level)
         case Share(_, _, days):
             return days
-        case Change(_, days):
+        case Change(_, days) | Parts(_, _, _, days):
             return 2 * days
-        case Cadence(_, weeks):
-            return 7 * (weeks + 1)
-        case Slope(_, weeks) | Volatility(_, weeks):
+        case Cadence(_, weeks, span):
+            return 7 * (weeks + span)
+        case Slope(_, weeks) | Volatility(_, weeks) | Quiet(_, weeks) | Falling(_, weeks):
             return 7 * weeks
-        case Recency() | Sql():
+        case Without(_, days, _, other_days, ago, other_ago):
+            return max(ago + days, other_ago + other_days)
+        case Ratio(above, below) | Difference(above, below):
+            return max(days_back(above), days_back(below))
+        case AgainstBook(change):
+            return days_back(change)
+        case Rank(of):
+            return days_back(of)
+        case Recency() | First() | Sql():
             return 0
     assert_never(function)
 
