@@ -20,6 +20,8 @@ from churnml.config import parse_config
 from churnml.errors import ContractError, SourceError
 from churnml.serve.launch import free_port
 from churnml.sources.workspace import Workspace, open_workspace
+from churnml.stages.carry import open_newest
+from churnml.stages.project import Project
 
 NOW = datetime(2025, 1, 1)
 EVENTS = 3_000
@@ -37,6 +39,13 @@ STATEMENTS = (
     "create table billing.contracts (customer text, start date, cents bigint, plan varchar(20))",
     "insert into billing.contracts select 'A' || i, date '2024-01-01' + i, 9999 * i, 'team' "
     "from generate_series(1, 5) i",
+    "create schema grown",
+    "create table grown.accounts as select * from accounts",
+    "create table grown.subscriptions as select 'A' || i as account_id, date '2024-01-01' as "
+    "started_at, 100 as mrr from generate_series(1, 5) i",
+    "create table grown.events as select 'A' || (i % 5 + 1) as account_id, timestamptz "
+    "'2024-01-01+00' + i * interval '1 hour' as occurred_at, 'login' as event, timestamptz "
+    "'2024-01-01+00' + i * interval '1 hour' as known_at from generate_series(0, 7199) i",
 )
 CONFIG = '''
 [source]
@@ -113,6 +122,37 @@ def test_tables_read_as_the_contract_says(port: int) -> None:
         assert workspace.columns["accounts"] == {"account_id", "created_at", "employee_count"}
     finally:
         workspace.close()
+
+
+def test_a_second_run_fetches_the_newest_and_the_late_rows_only(port: int, tmp_path: Path) -> None:
+    config = parse_config(
+        CONFIG.split("[tables")[0].replace("{port}", str(port)) + 'schema = "grown"\n'
+    )
+    project = Project(tmp_path, config, {"DATABASE_PASSWORD": "told-to-nobody"}, NOW)
+    with open_newest(project) as (workspace, reading):
+        assert reading.why == "no earlier run has left a carry"
+        first = workspace.first_event_at
+    url = f"postgresql://churnml:told-to-nobody@127.0.0.1:{port}/warehouse"
+    with dbapi.connect(url) as database, database.cursor() as cursor:
+        cursor.execute(
+            "insert into grown.events values ('A1', '2024-01-05 06:00+00', 'login', "
+            "'2024-10-27 12:00+00'), ('A2', '2024-10-28 13:00+00', 'login', '2024-10-28 13:00+00')"
+        )
+        database.commit()
+    with open_newest(project) as (workspace, reading):
+        assert reading.why is None, reading.sentence()
+        (fetched,) = workspace.query("select count(*) from read_events")[0]
+        assert reading.read <= fetched < 3_000 < reading.of == 7_202
+        assert workspace.first_event_at == first
+        assert workspace.data_through == datetime(2024, 10, 28)
+        late = "select count(*) from events where known_at > occurred_at + interval 200 day"
+        assert workspace.query(late) == [(1,)]
+    with dbapi.connect(url) as database, database.cursor() as cursor:
+        cursor.execute("delete from grown.events where occurred_at = '2024-01-03 00:00+00'")
+        database.commit()
+    with open_newest(project) as (_, reading):
+        assert reading.why is not None
+        assert "events are as old as those that are carried" in reading.why
 
 
 def _uuid(number: int) -> str:

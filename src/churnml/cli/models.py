@@ -150,6 +150,10 @@ def score(
     out_file: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Also write .parquet or .csv.")
     ] = None,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Read the whole event log, not only what is new since."),
+    ] = False,
     project: ProjectOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
@@ -162,7 +166,8 @@ def score(
     if alias not in ("champion", "challenger"):
         raise ConfigError(f"--alias: found {alias!r}. Expected champion or challenger. Correct it.")
     moment = as_of_midnight(as_of, "--as-of") if as_of else None
-    scored = run(open_project(project), moment, alias, out_file)  # type: ignore[arg-type]
+    scored = run(open_project(project), moment, alias, out_file, full)  # type: ignore[arg-type]
+    say(scored.reading.sentence())
     counts: dict[str, dict[str, int]] = {}
     for row in scored.rows:
         mine = counts.setdefault(row.target, {})
@@ -173,6 +178,8 @@ def score(
                 "run_id": scored.run.run_id,
                 "as_of": scored.run.as_of,
                 "accounts": len(scored.accounts),
+                "events_read": scored.reading.read,
+                "events": scored.reading.of,
                 "model_versions": dict(scored.run.model_versions),
                 "tiers": counts,
                 "drift": dict(scored.run.drift),

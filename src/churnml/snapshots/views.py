@@ -3,14 +3,19 @@
 Owns visibility: nothing else decides whether a row could be known at an `as_of`. Knows nothing of
 features, windows or labels. Both speak SQL over the workspace's relations and the relation `spine`
 (n: its number, account_id,
-as_of, a: the day number of as_of)."""
+as_of, a: the day number of as_of). Beside them `CarryView` parts the event log into what an earlier run
+stands for and what is to be read."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
+from churnml.contract.rules import quoted, typed
 from churnml.contract.tables import TABLES
-from churnml.timeline import day_number
+from churnml.sources.workspace import visible
+from churnml.timeline import DAY, day_number
 
 DAY_US = 86_400_000_000
 
@@ -144,3 +149,58 @@ class OutcomeView:
             f"and t.performed_at <= s.as_of + interval {window_days} day "
             "where coalesce(t.arm, 'treated') = 'treated'"
         )
+
+
+@dataclass(frozen=True)
+class CarryView:
+    """Which events a carry stands for: those that occurred by `cut` and were known by `through`.
+
+    Both are midnights, and `cut` lies at least two days before `through`. Every snapshot from
+    `through` on sees each of them.
+    """
+
+    cut: datetime
+    through: datetime
+
+    def carried(self) -> str:
+        """Condition over `events`: the carry stands for the row."""
+        return f"occurred_at <= {_moment(self.cut)} and known_at <= {_moment(self.through)}"
+
+    def fresh(self, types: Mapping[str, str]) -> tuple[str, ...]:
+        """Conditions over `raw_events`: the other rows, each of them in just one.
+
+        types: column -> SQL type. Where a column is a time by itself, a condition on it as it
+        stands comes first, so that files, row groups and indexes can be passed over.
+        """
+        table = TABLES["events"]
+        occurred = f"({typed(table.column('occurred_at'), types['occurred_at'])})"
+        raw, cut = quoted("occurred_at"), _moment(self.cut)
+        newer = f"{_at_least(raw, types['occurred_at'], self.cut)}{occurred} > {cut}"
+        if "known_at" not in types:
+            # Known when it occurred, or at the next midnight: long before `through`.
+            return (newer,)
+        known = visible(table, "known_at", types)
+        raw = quoted("known_at")
+        late = _at_least(raw, types["known_at"], self.through - DAY)
+        return (newer, f"{late}{known} > {_moment(self.through)} and {occurred} <= {cut}")
+
+    def may_be_fresh(self, types: Mapping[str, str]) -> str:
+        """A plain condition, for any database, that every row of `fresh` meets and few others do.
+
+        Empty where the times are texts."""
+        times = {name: kind for name, kind in types.items() if name in ("occurred_at", "known_at")}
+        reached = {"occurred_at": self.cut, "known_at": self.through - DAY}
+        tests = [_at_least(quoted(name), kind, reached[name]) for name, kind in times.items()]
+        return " or ".join(test.removesuffix(" and ") for test in tests) if all(tests) else ""
+
+
+def _moment(moment: datetime) -> str:
+    return f"timestamp '{moment.isoformat(sep=' ')}'"
+
+
+def _at_least(raw: str, sql_type: str, moment: datetime) -> str:
+    """A condition on a time column as it stands, and `and`; nothing where it is a text."""
+    if sql_type != "DATE" and not sql_type.startswith("TIMESTAMP"):
+        return ""
+    zone = "+00" if sql_type.endswith("ZONE") else ""
+    return f"{raw} >= cast('{moment.isoformat(sep=' ')}{zone}' as {sql_type}) and "

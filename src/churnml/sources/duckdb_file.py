@@ -10,7 +10,8 @@ import duckdb
 from churnml.config import Config
 from churnml.contract.rules import quoted
 from churnml.errors import SourceError
-from churnml.sources.source import expand, literal, own_sql
+from churnml.sources.earlier import Earlier, Marks
+from churnml.sources.source import expand, literal, make_raw, own_sql
 
 _CATALOG = "source_file"
 
@@ -45,16 +46,20 @@ class DuckdbFile:
         # What is made lies in memory; names in the user's SQL are the file's.
         connection.execute(f"set search_path = 'memory.main,{_CATALOG}.{self._schema}'")
 
-    def create(self, connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    def log(self) -> tuple[Marks, Mapping[str, str]]:
+        """One part: a database has no files whose marks would tell old rows from new."""
+        return {"": ""}, {}
+
+    def create(
+        self, connection: duckdb.DuckDBPyConnection, table: str, earlier: Earlier | None = None
+    ) -> bool:
         """Make `raw_<table>`: a view of the file's table, or a table of what the SQL gives."""
         sql = own_sql(self._config, table, self._environment)
         if sql is not None:
-            connection.execute(f"create table memory.main.raw_{table} as {sql}")
+            make_raw(connection, table, f"({sql})", False, earlier)
         elif table in self._names:
-            connection.execute(
-                f"create view memory.main.raw_{table} as "
-                f"select * from {_CATALOG}.{quoted(self._schema)}.{table}"
-            )
+            held = f"{_CATALOG}.{quoted(self._schema)}.{table}"
+            make_raw(connection, table, held, True, earlier)
         else:
             return False
         return True

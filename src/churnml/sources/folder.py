@@ -9,7 +9,8 @@ import duckdb
 
 from churnml.config import Config
 from churnml.errors import SourceError
-from churnml.sources.source import expand, literal, own_sql
+from churnml.sources.earlier import PART, Earlier, Marks, ReadWhole
+from churnml.sources.source import expand, literal, make_raw, own_sql
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 # Every row decides the types: a text among numbers must be found, whatever its row.
@@ -38,24 +39,50 @@ class Folder:
         """Let the user's SQL name files as they are named in the folder."""
         connection.execute(f"set file_search_path = {literal(str(self.path))}")
 
-    def create(self, connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-        """Make `raw_<table>`: a view of Parquet (cheap to read again), else a table."""
+    def log(self) -> tuple[Marks, Mapping[str, str]]:
+        """One part per file; its mark is its size and when it was last written."""
+        if own_sql(self._config, "events", self._environment) is not None:
+            return {"": ""}, {}
+        names = {str(path): self._part(path) for path in self._files("events")}
+        found = {name: Path(path).stat() for path, name in names.items()}
+        return {name: f"{at.st_size}:{at.st_mtime_ns}" for name, at in found.items()}, names
+
+    def create(
+        self, connection: duckdb.DuckDBPyConnection, table: str, earlier: Earlier | None = None
+    ) -> bool:
+        """Make `raw_<table>`: a view of Parquet (cheap to read again), else a table.
+
+        The event log's rows carry the name of their file, in a column of ours.
+        """
         sql = own_sql(self._config, table, self._environment)
         if sql is not None:
-            connection.execute(f"create table raw_{table} as {sql}")
+            make_raw(connection, table, f"({sql})", False, earlier)
             return True
         files = self._files(table)
+        if files and earlier is not None:
+            settled = earlier.settled(self.log()[0])
+            files = [path for path in files if self._part(path) not in settled]
+            if not files:
+                raise ReadWhole("the log has no file with anything new")
         if not files:
             return False
         listed = ", ".join(literal(str(path)) for path in files)
+        named = f", filename={literal(PART)}" if table == "events" else ""
         if all(path.suffix == ".parquet" for path in files):
-            connection.execute(
-                f"create view raw_{table} as "
-                f"select * from read_parquet([{listed}], union_by_name=true)"
-            )
+            relation = f"read_parquet([{listed}], union_by_name=true{named})"
+            make_raw(connection, table, relation, True, earlier)
             return True
-        self._read_csv(connection, table, listed)
+        whole = f"raw_{table}" if earlier is None else f"read_{table}"
+        self._read_csv(connection, whole, f"read_csv([{listed}], {_CSV}{named}")
+        if earlier is not None:
+            make_raw(connection, table, whole, True, earlier)
         return True
+
+    def _part(self, path: Path) -> str:
+        """A file's name within the folder: it stays when a project moves."""
+        return (
+            path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else str(path)
+        )
 
     def close(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Nothing was opened that isn't read again."""
@@ -82,15 +109,14 @@ class Folder:
         return sorted(inside.rglob("*.parquet")) or sorted(inside.rglob("*.csv"))
 
     @staticmethod
-    def _read_csv(connection: duckdb.DuckDBPyConnection, table: str, listed: str) -> None:
-        read = f"read_csv([{listed}], {_CSV}"
-        connection.execute(f"create table raw_{table} as select * from {read})")
-        described = connection.execute(f"describe raw_{table}").fetchall()
+    def _read_csv(connection: duckdb.DuckDBPyConnection, table: str, read: str) -> None:
+        connection.execute(f"create table {table} as select * from {read})")
+        described = connection.execute(f"describe {table}").fetchall()
         zoned = [column for column, sql_type, *_ in described if sql_type == _ZONED]
         if zoned:
             # DuckDB has read moments without a zone as UTC, beside those that carry one. As texts
             # they can still be told apart.
             texts = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in zoned)
             connection.execute(
-                f"create or replace table raw_{table} as select * from {read}, types={{{texts}}})"
+                f"create or replace table {table} as select * from {read}, types={{{texts}}})"
             )

@@ -14,6 +14,7 @@ import duckdb
 from churnml.config import Config
 from churnml.contract.rules import quoted
 from churnml.errors import ConfigError, SourceError
+from churnml.sources.earlier import Earlier, Marks, ReadWhole, make_fresh
 from churnml.sources.source import expand, own_sql
 
 
@@ -66,8 +67,14 @@ class Postgres:
                 "and subscriptions. Correct source.schema, or the rights of the database user."
             )
 
-    def create(self, connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-        """Copy one table into `raw_<table>`, batch by batch."""
+    def log(self) -> tuple[Marks, Mapping[str, str]]:
+        """One part: a database has no files whose marks would tell old rows from new."""
+        return {"": ""}, {}
+
+    def create(
+        self, connection: duckdb.DuckDBPyConnection, table: str, earlier: Earlier | None = None
+    ) -> bool:
+        """Copy one table into `raw_<table>`, batch by batch; of the log what may be new."""
         from adbc_driver_postgresql import dbapi
 
         sql = own_sql(self._config, table, self._environment)
@@ -75,14 +82,22 @@ class Postgres:
             if table not in self._names:
                 return False
             sql = f"select * from {quoted(self._schema)}.{table}"
+        wanted, made = "true", f"raw_{table}"
+        if earlier is not None:
+            wanted, made = earlier.may_be_fresh(earlier.types), f"read_{table}"
+            if not wanted:
+                raise ReadWhole("the moments in the log are texts")
         try:
             # One table that cannot be read must not end the transaction for the others.
             self._fetch("savepoint one_table")
             with self._database.cursor() as cursor:
-                cursor.execute(f"select {self._columns(sql)} from ({sql}) as given")
+                cursor.execute(f"select {self._columns(sql)} from ({sql}) as given where {wanted}")
                 batches = cursor.fetch_record_batch()
-                connection.execute(f"create table raw_{table} as select * from batches")
+                connection.execute(f"create table {made} as select * from batches")
                 del batches
+            if earlier is not None:
+                rows = self._fetch(f"select count(*) from ({sql}) as given")[0][0]
+                make_fresh(connection, made, earlier, stays=True, rows=rows)
         except dbapi.Error as error:
             self._fetch("rollback to savepoint one_table")
             raise SourceError(_first(error)) from None

@@ -13,6 +13,7 @@ import duckdb
 from churnml.config import Config
 from churnml.contract.tables import TABLES
 from churnml.errors import ConfigError, Fault, SourceError
+from churnml.sources.earlier import PART, Earlier, Marks, make_fresh
 
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
@@ -25,10 +26,20 @@ class Source(Protocol):
     def open(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Get ready to read. Raises: ConfigError, SourceError if nothing can be read at all."""
 
-    def create(self, connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    def log(self) -> tuple[Marks, Mapping[str, str]]:
+        """The parts of the event log: (part -> mark, file as read -> part). See `earlier`.
+
+        Asked before anything is read: what changes while we read has another mark next time.
+        """
+
+    def create(
+        self, connection: duckdb.DuckDBPyConnection, table: str, earlier: Earlier | None = None
+    ) -> bool:
         """Make the relation `raw_<table>`; False if the source does not have the table.
 
-        Raises: SourceError, duckdb.Error if it has, and cannot read it.
+        earlier: for the event log alone: only rows that it does not stand for.
+        Raises: SourceError, duckdb.Error if it has the table, and cannot read it; ReadWhole if
+        `earlier` does not fit it.
         """
 
     def close(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -36,12 +47,17 @@ class Source(Protocol):
 
 
 def open_raw(
-    connection: duckdb.DuckDBPyConnection, config: Config, source: Source
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    source: Source,
+    earlier: Earlier | None = None,
 ) -> tuple[dict[str, dict[str, str]], list[Fault]]:
     """Make a relation `raw_<table>` of every table that can be read.
 
+    earlier: what of the event log need not be read.
     Returns: (table -> column -> SQL type, faults of the tables that cannot be read).
-    Raises: ConfigError for a table that the contract does not have; SourceError from the source.
+    Raises: ConfigError for a table that the contract does not have; SourceError from the source;
+    ReadWhole if `earlier` does not fit the log.
     """
     unknown = sorted(set(config.tables) - set(TABLES))
     if unknown:
@@ -55,16 +71,35 @@ def open_raw(
     try:
         for name in TABLES:
             try:
-                if not source.create(connection, name):
+                if not source.create(connection, name, earlier if name == "events" else None):
                     continue
                 described = connection.execute(f"describe raw_{name}").fetchall()
             except (SourceError, duckdb.Error) as error:
                 faults.append(_unreadable(name, str(error), source.expected))
                 continue
-            types[name] = {column: sql_type for column, sql_type, *_ in described}
+            types[name] = {column: sql_type for column, sql_type, *_ in described if column != PART}
     finally:
         source.close(connection)
     return types, faults
+
+
+def make_raw(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    relation: str,
+    stays: bool,
+    earlier: Earlier | None,
+) -> None:
+    """Make `raw_<table>` of a relation.
+
+    stays: whether the relation can be read again later: a view of it costs nothing.
+    Raises: ReadWhole if `earlier` does not fit it.
+    """
+    if earlier is not None:
+        make_fresh(connection, relation, earlier, stays)
+        return
+    kind = "view" if stays else "table"
+    connection.execute(f"create {kind} memory.main.raw_{table} as select * from {relation}")
 
 
 def expand(text: str, environment: Mapping[str, str], where: str) -> str:

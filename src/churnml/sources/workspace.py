@@ -21,6 +21,7 @@ from churnml.contract.tables import TABLES, Table
 from churnml.contract.validate import Validation, validate
 from churnml.errors import ContractError, SourceError
 from churnml.sources.duckdb_file import DuckdbFile
+from churnml.sources.earlier import Earlier, LogRead, Marks, check_fresh, make_carried
 from churnml.sources.folder import Folder
 from churnml.sources.postgres import Postgres
 from churnml.sources.source import Source, open_raw
@@ -36,6 +37,7 @@ class Workspace:
 
     columns: table -> columns that the export really has. meanings: event meaning -> event names.
     data_through: midnight up to which the data are complete. validation: warnings and profiles.
+    log: how the event log was read.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -45,6 +47,7 @@ class Workspace:
     first_event_at: datetime
     currency: str
     validation: Validation
+    log: LogRead
 
     def query(self, sql: str) -> list[Any]:
         """Run SQL and return its rows."""
@@ -85,7 +88,24 @@ def inspect_tables(
 ) -> tuple[duckdb.DuckDBPyConnection, dict[str, dict[str, str]], Validation]:
     """Open and check all tables. Never raises for a wrong row: the faults are in the validation."""
     connection = connect(threads, scratch)
-    types, unreadable = open_raw(connection, config, source_of(config, project, environment))
+    source = source_of(config, project, environment)
+    types, checked, _ = _inspect(connection, config, source, now, None)
+    return connection, types, checked
+
+
+def _inspect(
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    source: Source,
+    now: datetime,
+    earlier: Earlier | None,
+) -> tuple[dict[str, dict[str, str]], Validation, LogRead]:
+    marks, names = _log_of(source)
+    if earlier is not None:
+        earlier.settled(marks)  # raises before anything is read
+    types, unreadable = open_raw(connection, config, source, earlier)
+    if earlier is not None and "events" in types:
+        check_fresh(connection, earlier, marks, names)
 
     def query(sql: str) -> Sequence[Sequence[Any]]:
         return connection.execute(sql).fetchall()
@@ -94,7 +114,15 @@ def inspect_tables(
     torn = {fault.table for fault in unreadable}
     # A table that cannot be read is one fault, not also a missing one.
     faults = [f for f in checked.faults if not (f.table in torn and f.found.endswith("is missing"))]
-    return connection, types, Validation((*unreadable, *faults), checked.profiles)
+    found = Validation((*unreadable, *faults), checked.profiles)
+    return types, found, LogRead(types.get("events", {}), marks, names, earlier)
+
+
+def _log_of(source: Source) -> tuple[Marks, Mapping[str, str]]:
+    try:
+        return source.log()
+    except (SourceError, OSError):
+        return {}, {}  # reading the table will say it, as one of its faults
 
 
 def open_workspace(
@@ -104,26 +132,51 @@ def open_workspace(
     now: datetime,
     threads: int | None = None,
     scratch: Path | None = None,
+    earlier: Earlier | None = None,
 ) -> Workspace:
     """Open the tables that `churnml.toml` declares, ready to be read.
 
+    earlier: a carry that stands for the earlier event log. The relation `events` then holds its rows
+    and those that it does not stand for; only these are read and checked.
     Raises: ContractError with all faults; SourceError if the folder is missing or nothing happened
-    before `source.data_through`.
+    before `source.data_through`; ReadWhole if `earlier` does not fit the log.
     """
-    connection, types, validation = inspect_tables(
-        config, project, environment, now, threads, scratch
-    )
-    if validation.errors:
+    connection = connect(threads, scratch)
+    try:
+        return _opened(connection, config, source_of(config, project, environment), now, earlier)
+    except BaseException:
         connection.close()
+        raise
+
+
+def _opened(
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    source: Source,
+    now: datetime,
+    earlier: Earlier | None,
+) -> Workspace:
+    types, validation, log = _inspect(connection, config, source, now, earlier)
+    if validation.errors:
         raise ContractError(validation.errors)
     empty = {profile.table for profile in validation.profiles if profile.rows == 0}
     columns: dict[str, frozenset[str]] = {}
     for name, found in types.items():
         if name in empty:
             continue
-        kind = "view" if name == "events" else "table"
-        connection.execute(f"create {kind} {name} as {canonical(TABLES[name], found)}")
+        made = canonical(TABLES[name], found)
+        if name != "events":
+            connection.execute(f"create table {name} as {made}")
+        elif earlier is None:
+            connection.execute(f"create view events as {made}")
+        else:
+            connection.execute(f"create view events_read as {made}")
         columns[name] = frozenset(found) & frozenset(TABLES[name].names)
+    if earlier is not None:
+        carried = make_carried(connection, earlier, "users" in columns)
+        connection.execute(
+            f"create view events as select * from events_read union all by name {carried}"
+        )
 
     first, last = connection.execute(
         "select min(occurred_at), max(known_at) from events"
@@ -149,6 +202,7 @@ def open_workspace(
         first,
         currencies or config.currency,
         validation,
+        log,
     )
 
 
@@ -171,9 +225,9 @@ def canonical(table: Table, types: Mapping[str, str]) -> str:
         value = typed(column, types[column.name]) if column.name in types else _null(column.kind)
         wanted.append(f"{value} as {quoted(column.name)}")
     if table.occurred:
-        occurred = _visible(table, table.occurred, types)
+        occurred = visible(table, table.occurred, types)
         if "known_at" in types:
-            wanted.append(f"coalesce({_visible(table, 'known_at', types)}, {occurred}) as known_at")
+            wanted.append(f"coalesce({visible(table, 'known_at', types)}, {occurred}) as known_at")
         else:
             wanted.append(f"{occurred} as known_at")
     fills = dict.fromkeys(c.fills_at for c in table.columns if c.fills_at is not None)
@@ -182,8 +236,8 @@ def canonical(table: Table, types: Mapping[str, str]) -> str:
     return f"select {', '.join(wanted)} from raw_{table.name}"
 
 
-def _visible(table: Table, name: str, types: Mapping[str, str]) -> str:
-    """The moment from which the value of a time column is known: a bare date, at its end."""
+def visible(table: Table, name: str, types: Mapping[str, str]) -> str:
+    """SQL of the moment from which the value of a time column is known: a bare date, at its end."""
     value = f"({typed(table.column(name), types[name])})"
     if is_dated(types[name]):
         return f"({value} + interval 1 day)"
@@ -198,11 +252,11 @@ _ENDS = {"subscriptions": "ended_at", "users": "valid_to"}
 
 
 def _filled(table: Table, moment: str, types: Mapping[str, str]) -> str:
-    known = _visible(table, moment, types) if moment in types else "cast(null as timestamp)"
+    known = visible(table, moment, types) if moment in types else "cast(null as timestamp)"
     if moment == "end_known_at":
         end = _ENDS[table.name]
         if end in types:
-            return f"coalesce({known}, {_visible(table, end, types)})"
+            return f"coalesce({known}, {visible(table, end, types)})"
     return known
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,4 +119,5 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             "you may write to. Choose another, or free it."
         ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what could not be written is not there, or cannot be reached
+            temporary.unlink(missing_ok=True)

@@ -24,7 +24,8 @@ from churnml.monitor.drift import drift
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import champions
 from churnml.scoring.contributions import explain_rows
-from churnml.stages.build import Built, build, open_tables
+from churnml.stages.build import Built, build
+from churnml.stages.carry import Reading, open_newest
 from churnml.stages.project import Project, write_whole
 from churnml.store.rows import AccountRow, Alias, ScoreRow, ScoringRun, Status, Tier
 from churnml.store.store import open_store
@@ -39,6 +40,7 @@ class Scored:
     run: ScoringRun
     rows: tuple[ScoreRow, ...]
     accounts: tuple[AccountRow, ...]
+    reading: Reading
 
 
 def bundles_to_score(project: Project, alias: Alias) -> dict[str, Bundle]:
@@ -70,10 +72,12 @@ def score(
     as_of: datetime | None = None,
     alias: Alias = "champion",
     out: Path | None = None,
+    whole: bool = False,
 ) -> Scored:
     """Score all accounts of the cohort at a date (default: the newest that the data reach).
 
-    Writes the run into the store, then `out` (.parquet or .csv) whole.
+    Of the event log only what the last run did not carry is read, unless `whole`. Writes the run
+    into the store, then `out` (.parquet or .csv) whole.
     Raises: NotFound without a model, ConfigError for a date without data or another suffix.
     """
     if out is not None and out.suffix not in SUFFIXES:
@@ -82,7 +86,7 @@ def score(
         )
     bundles = bundles_to_score(project, alias)
     plays = all_plays(project.play_texts())
-    with open_tables(project) as workspace:
+    with open_newest(project, as_of, whole) as (workspace, reading):
         built = build(workspace, project.config, (as_of or workspace.data_through,))
         through, currency = workspace.data_through, workspace.currency
     rows: list[ScoreRow] = []
@@ -108,7 +112,7 @@ def score(
         store.close()
     if out is not None:
         write_scores(rows, out)
-    return Scored(run, tuple(rows), accounts)
+    return Scored(run, tuple(rows), accounts, reading)
 
 
 def score_rows(
