@@ -34,12 +34,11 @@ def audit(
     if audited.findings:
         table(
             "Features that know too much",
-            ("feature", "check", "target", "measured", "limit", "what to do"),
+            ("feature, check, target", "measured", "limit", "what to do"),
             [
                 (
-                    finding.feature,
-                    finding.check,
-                    finding.target or "any",
+                    # One under the other, or a narrow terminal would break names in two.
+                    f"{finding.feature}\n{finding.check}\n{finding.target or 'any target'}\n",
                     finding.measured,
                     finding.limit,
                     f"Waived: {finding.waived}" if finding.waived else finding.todo,
