@@ -23,6 +23,13 @@ from churnml.errors import ConfigError
 
 TargetName = Literal["churn", "contraction", "expansion"]
 TARGETS: tuple[TargetName, ...] = ("churn", "contraction", "expansion")
+AuditCheck = Literal[
+    "single_feature_auc",
+    "knows_the_date",
+    "filled_only_for_churners",
+    "target_time_mutation",
+    "late_arrival",
+]
 TIERS = ("low", "medium", "high", "critical")
 LANGUAGES = ("en", "zh", "ja")
 
@@ -176,6 +183,47 @@ class GateConfig(_Frozen):
     interval: float = Field(0.95, gt=0.5, lt=1)
 
 
+class WaiverConfig(_Frozen):
+    """One finding of the leak audit that somebody looked at and lets stand, and why."""
+
+    feature: str
+    check: AuditCheck
+    reason: str
+
+    @field_validator("feature", "reason")
+    @classmethod
+    def _says_something(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("must not be empty")
+        return text.strip()
+
+
+class AuditConfig(_Frozen):
+    """When the leak audit finds a feature too good to be true. `waive` lets findings stand by name.
+
+    max_auc: of one feature alone. max_date_share: of the accounts with the outcome, how many a
+    feature may tell the day. max_fill_gap: how far the filled share of accounts with the outcome may
+    lie from that of the others. min_outcomes: accounts of each kind below which these three cannot
+    tell. dates: how many dates features are built again at.
+    """
+
+    max_auc: float = Field(0.95, gt=0.5, lt=1)
+    max_date_share: float = Field(0.8, gt=0, lt=1)
+    max_fill_gap: float = Field(0.9, gt=0, lt=1)
+    min_outcomes: int = Field(20, ge=2)
+    dates: int = Field(3, ge=1)
+    waive: tuple[WaiverConfig, ...] = ()
+
+    @field_validator("waive")
+    @classmethod
+    def _each_once(cls, waivers: tuple[WaiverConfig, ...]) -> tuple[WaiverConfig, ...]:
+        named = [(waiver.feature, waiver.check) for waiver in waivers]
+        twice = [name for place, name in enumerate(named) if name in named[:place]]
+        if twice:
+            raise ValueError(f"{twice[0][1]} of {twice[0][0]} is waived twice: keep one")
+        return waivers
+
+
 class StoreConfig(_Frozen):
     """SQLAlchemy URL of the score store; the default is SQLite in the project folder."""
 
@@ -216,6 +264,7 @@ class Config(_Frozen):
     capacity: CapacityConfig = CapacityConfig()
     tiers: TierConfig = TierConfig()
     gates: GateConfig = GateConfig()
+    audit: AuditConfig = AuditConfig()
     store: StoreConfig = StoreConfig()
     serve: ServeConfig = ServeConfig()
     privacy: PrivacyConfig = PrivacyConfig()

@@ -59,12 +59,12 @@ def train(
         for result in results:
             _show_trained(result)
     if all(result.refused for result in results):
-        raise Refused("no target could be trained; the reasons stand above.")
+        raise Refused("no target has a new challenger; the reasons stand above.")
 
 
 def _show_trained(result: Any) -> None:
     out.rule(f"{result.target}", align="left")
-    if result.refused:
+    if not result.run_id:
         line(f"Refused. {result.refused}\n")
         return
     test = result.split["test"]
@@ -86,10 +86,11 @@ def _show_trained(result: Any) -> None:
     line("The gate: " + ("open." if result.promotable else "closed."))
     for check in result.checks:
         line(f"  [{check['result'].replace('_', ' ')}] {check['sentence']}")
-    line(
-        f"Registered {result.registered} as challenger ({result.model_version}); predictions in "
-        f"{result.predictions}\n",
-    )
+    if result.registered:
+        done = f"Registered {result.registered} as challenger ({result.model_version})"
+    else:
+        done = f"Not registered, see the leak audit above; the challenger is as it was (run {result.run_id})"
+    line(f"{done}; predictions in {result.predictions}\n")
 
 
 def _estimate(found: dict[str, float | None], with_interval: bool) -> str:
@@ -124,7 +125,8 @@ def promote(
             _show_promotion(promotion)
     if not any(promotion.outcome in ("promoted", "already") for promotion in promotions):
         raise Refused(
-            "nothing was promoted; champions are as they were. See why above, or say --force --why."
+            "nothing was promoted; champions are as they were. See why above, or say --force --why "
+            "(which opens no gate to a leak: waive it in churnml.toml)."
         )
 
 

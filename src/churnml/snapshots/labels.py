@@ -48,7 +48,9 @@ def labels(
     Needs `spine` and the relations of `build_outcome_ledger`. Returns account_id, as_of, label
     (1, 0 or NaN), missing_reason (None where there is a label; else unmatured,
     ended_before_as_of, ended_in_lead, ended_otherwise or churned, in that order of precedence),
-    treated_in_window and mrr (currency units, as known at as_of), ordered by as_of, account_id.
+    treated_in_window, mrr (currency units, as known at as_of) and outcome_at (when the outcome came
+    of a label 1; of a change that still stands when the window closes, its last step), ordered by
+    as_of, account_id.
     """
     lead, window = declared.lead_days, declared.lead_days + declared.horizon_days
     view = OutcomeView(data_through)
@@ -71,7 +73,7 @@ def labels(
             and c.churned_at > b.as_of and c.churned_at <= b.closes_at
         group by b.account_id, b.as_of
     ), hits as ({hit}), treated as ({treated}), told as (
-        select b.*, h.hit, t.account_id is not null as treated_in_window, case
+        select b.*, h.hit, h.hit_at, t.account_id is not null as treated_in_window, case
             when b.closes_at + interval {ledger.grace_days} day > {view.through} then 'unmatured'
             when coalesce(b.mrr_now, 0) = 0 then 'ended_before_as_of'
             when e.churned_at <= b.opens_at then 'ended_in_lead'
@@ -85,7 +87,8 @@ def labels(
     )
     select account_id, as_of, case when missing_reason is null
             then cast(coalesce(hit, false) as double) end as label,
-        missing_reason, treated_in_window, mrr / 100.0 as mrr
+        missing_reason, treated_in_window, mrr / 100.0 as mrr,
+        case when missing_reason is null and hit then hit_at end as outcome_at
     from told order by as_of, account_id
     """
     frame: pd.DataFrame = connection.execute(sql).df()
@@ -93,7 +96,7 @@ def labels(
 
 
 def _churn_hit() -> str:
-    return "select account_id, as_of, true as hit from ends"
+    return "select account_id, as_of, true as hit, churned_at as hit_at from ends"
 
 
 def _move_hit(target: str, declared: TargetConfig, basis: str) -> str:
@@ -109,7 +112,8 @@ def _move_hit(target: str, declared: TargetConfig, basis: str) -> str:
     if declared.mode == "any_time":
         condition = moved.format(after="m.after", before="m.before")
         return f"""
-        select b.account_id, b.as_of, bool_or({condition}) as hit
+        select b.account_id, b.as_of, bool_or({condition}) as hit,
+            min(m.from_at) filter (where {condition}) as hit_at
         from base b join (
             select account_id, from_at, {column} as after, mrr, lag({column}) over w as before,
                 lag(mrr) over w as mrr_before
@@ -120,7 +124,7 @@ def _move_hit(target: str, declared: TargetConfig, basis: str) -> str:
         """
     condition = moved.format(after=f"l.{column}", before=f"b.{now}")
     return f"""
-    select b.account_id, b.as_of, {condition} as hit
+    select b.account_id, b.as_of, {condition} as hit, l.from_at as hit_at
     from base b join outcome_ledger l on l.account_id = b.account_id
         and l.from_at <= b.closes_at and b.closes_at < coalesce(l.to_at, timestamp '9999-01-01')
     """

@@ -58,6 +58,35 @@ class AsOfView:
             f"from {spine} s join {table} t on t.account_id = s.account_id{condition}"
         )
 
+    def stood_at(self, table: str, as_of: datetime) -> str:
+        """SQL of a whole table as it stood at one `as_of`, with the table's own columns.
+
+        Rows that could not be known are gone, later-filled values that had not come are NULL. A
+        subscription that was booked by then stays: that it will start is known.
+        """
+        declared = TABLES[table]
+        moment = f"timestamp '{as_of.isoformat(sep=' ')}'"
+        values = []
+        for column in declared.columns:
+            if column.fills_at is not None:
+                seen = f"{column.fills_at}_visible_at <= {moment}"
+                values.append(f"case when {seen} then {column.name} end as {column.name}")
+        for name in dict.fromkeys(c.fills_at for c in declared.columns if c.fills_at is not None):
+            values.append(
+                f"case when {name}_visible_at <= {moment} then {name}_visible_at end "
+                f"as {name}_visible_at"
+            )
+        replaced = f" replace ({', '.join(values)})" if values else ""
+        condition = ""
+        if declared.occurred:
+            known = (
+                "known_at"
+                if table == "subscriptions"
+                else f"greatest({declared.occurred}, known_at)"
+            )
+            condition = f" where {known} <= {moment}"
+        return f"select *{replaced} from main.{table}{condition}"
+
     def event_days(self) -> tuple[str, str]:
         """SQL of the two days of an event: the day it occurred, and the first that can see it."""
         return ceil_day("occurred_at"), ceil_day("greatest(occurred_at, known_at)")

@@ -6,8 +6,8 @@ null, and for each later-filled column the moment `<column>_visible_at` from whi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +56,24 @@ class Workspace:
     def close(self) -> None:
         """Let the connection go."""
         self.connection.close()
+
+
+@contextmanager
+def altered(workspace: Workspace, tables: Mapping[str, str]) -> Iterator[None]:
+    """Inside, the names of these tables mean other rows: table -> SQL over the real `main.<table>`.
+
+    What is made inside (a spine, features) is gone afterwards; what was there before is untouched.
+    """
+    connection = workspace.connection
+    connection.execute("create schema altered")
+    try:
+        for name, sql in tables.items():
+            connection.execute(f"create view altered.{name} as {sql}")
+        connection.execute("set search_path = 'altered,main'")
+        yield
+    finally:
+        connection.execute("set search_path = 'main'")
+        connection.execute("drop schema altered cascade")
 
 
 def connect(threads: int | None = None, scratch: Path | None = None) -> duckdb.DuckDBPyConnection:

@@ -96,6 +96,17 @@ critical = 0.5
 min_outcomes = 50
 max_calibration_error = 0.1
 
+# When the leak audit (`churnml audit`, and part of it in training) calls a feature too good to be true:
+# [audit]
+# max_auc = 0.95           # of one feature alone
+# max_date_share = 0.8     # of the accounts with the outcome, how many it may tell the day
+# max_fill_gap = 0.9       # between the filled shares of those with the outcome and those without
+# A finding stands in the way of registering and promoting until it is waived by name:
+# [[audit.waive]]
+# feature = "days_to_renewal"
+# check = "knows_the_date"
+# reason = "every contract ends at its renewal, which both sides know"
+
 # [store]
 # url = "postgresql+psycopg://…"  # default: SQLite, store.db beside this file
 

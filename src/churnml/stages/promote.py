@@ -12,8 +12,11 @@ from churnml.errors import ConfigError, NotFound
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import current_version, export_champion
 from churnml.scoring.registry import fetch_bundle, record_promotion
+from churnml.stages.audit import check_waivers, rebuilt_findings
 from churnml.stages.project import Project
 from churnml.stages.registry import challenger_of
+from churnml.training.audit import COHORT, STATISTICAL, finding_of, waive
+from churnml.training.gate import Check, no_leak
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Promotion:
     """What became of one target's challenger.
 
     outcome: promoted, refused (the gate), already (it is the champion) or absent (no challenger).
-    checks: the gate's checks as recorded at training: dicts with name, result and sentence.
+    checks: the gate's checks as recorded at training, the leak audit's by the waivers of today: dicts
+    with name, result and sentence.
     """
 
     target: str
@@ -38,14 +42,16 @@ def promote(
 ) -> list[Promotion]:
     """Promote each target's challenger that passed its gate, or all of them by force.
 
-    Raises: ConfigError if `force` comes without `why` or a target is not declared; NotFound if no
-    target has a challenger.
+    Force opens no gate to a feature that knows too much: that takes a waiver by name.
+    Raises: ConfigError if `force` comes without `why`, a target is not declared or a waiver's feature
+    unknown; NotFound if no target has a challenger.
     """
     if force and not (why and why.strip()):
         raise ConfigError(
             "--force: found no reason. Expected --why TEXT, because a model that its gate refused is "
             "promoted on somebody's word. Say why."
         )
+    check_waivers(project.config.audit)
     chosen = list(dict.fromkeys(targets)) or list(project.config.targets)
     for target in chosen:
         target_of(project.config, target)
@@ -65,10 +71,12 @@ def _promote(project: Project, target: str, force: bool, why: str | None) -> Pro
     except NotFound:
         return Promotion(target, "absent", None, before, ())
     bundle = fetch_bundle(project.tracking_uri, version, with_model=False)
-    verdict = bundle.papers["verdict"]
-    checks = tuple(verdict["checks"])
-    forced = force and not verdict["promotable"]
-    if not verdict["promotable"] and not force:
+    leak = _leak_check(project, bundle)
+    told = [check for check in bundle.papers["verdict"]["checks"] if check["name"] != leak.name]
+    passed = all(check["result"] == "passed" for check in told)
+    checks = (*told, {"name": leak.name, "result": leak.result, "sentence": leak.sentence})
+    forced = force and not passed
+    if leak.result != "passed" or not (passed or force):
         return Promotion(target, "refused", bundle.model_version, before, checks)
     who = project.environment.get("CHURNML_USER") or _user()
     if before == bundle.model_version:
@@ -78,6 +86,18 @@ def _promote(project: Project, target: str, force: bool, why: str | None) -> Pro
     export_champion(_with_promotion(bundle, project, who, why, forced), project.bundles)
     record_promotion(project.tracking_uri, version, project.now, who, why, forced)
     return Promotion(target, "promoted", bundle.model_version, before, checks, forced, why)
+
+
+def _leak_check(project: Project, bundle: Bundle) -> Check:
+    """What training found of the model's features, and what the last audit found by building them
+    again, by the waivers of today."""
+    found = [finding_of(plain) for plain in bundle.papers.get("audit", ())]
+    later = rebuilt_findings(project, bundle.target)
+    if later is not None:
+        used = {*bundle.features, COHORT}
+        found = [finding for finding in found if finding.check in STATISTICAL]
+        found += [finding for finding in later if finding.feature in used]
+    return no_leak(waive(found, project.config.audit.waive))
 
 
 def _user() -> str:

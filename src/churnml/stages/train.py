@@ -7,7 +7,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from churnml import __version__
 from churnml.config import Config, target_of
 from churnml.errors import ConfigError, Refused
 from churnml.sources.workspace import Workspace
+from churnml.stages.audit import check_waivers, rebuilt_findings
 from churnml.stages.build import (
     Built,
     build,
@@ -27,6 +28,8 @@ from churnml.stages.build import (
 )
 from churnml.stages.project import Project, write_whole
 from churnml.stages.registry import prepare_database
+from churnml.training.audit import STATISTICAL, Finding, unmatched
+from churnml.training.gate import no_leak
 from churnml.training.plots import draw_plots
 from churnml.training.track import RunFacts, log_training
 from churnml.training.train import Settings, TrainedTarget, train_target
@@ -36,7 +39,10 @@ PREDICTIONS = "predictions.parquet"
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one target: `refused` says why there is no model, else the rest tells of it.
+    """What became of one target: `refused` says why there is no challenger, the rest tells of it.
+
+    A model whose features know too much is refused too, and its run kept: then only `registered` is
+    missing.
 
     metrics: "model" and each baseline -> metric -> {"value", "low", "high"}.
     """
@@ -65,13 +71,16 @@ def train(
 ) -> list[Result]:
     """Train the targets (default: all declared) and leave each as challenger.
 
-    A target that cannot be trained honestly is refused with the reason; the others go on.
-    Raises: ConfigError for an unknown target or family; ContractError, SourceError.
+    A target that cannot be trained honestly is refused with the reason; the others go on. So is one
+    with a feature that the leak audit finds and nobody waived.
+    Raises: ConfigError for an unknown target or family, or a waiver of an unknown feature;
+    ContractError, SourceError.
     """
     config = project.config
     chosen = list(dict.fromkeys(targets)) or list(config.targets)
     for target in chosen:
         target_of(config, target)
+    check_waivers(config.audit)
     results = []
     say("Reading and checking the tables …")
     # MLflow's tables take seconds to make: a thread makes them while DuckDB works on the features.
@@ -83,20 +92,32 @@ def train(
         )
         built = build(workspace, config, dates, families or config.training.families)
         say(f"{len(built.frame):,} snapshots, {len(built.features)} features.")
+        all_findings: list[Finding] = []
         for target in chosen:
             say(f"Training {target} …")
             labels = label_frame(workspace, config, target)
             try:
                 trained = train_target(
                     built.frame, labels, built.features, target, target_of(config, target),
-                    settings_of(workspace, config, target), workspace.data_through,
-                    params_of(project, target),
+                    replace(
+                        settings_of(workspace, config, target),
+                        rebuilt=rebuilt_findings(project, target) or (),
+                    ),
+                    workspace.data_through, params_of(project, target),
                 )  # fmt: skip
             except Refused as refusal:
                 results.append(Result(target, refused=str(refusal)))
                 continue
             database.result()
             results.append(_keep(project, trained, built, labels))
+            all_findings += trained.findings
+    if set(chosen) == set(config.targets) and all(result.run_id for result in results):
+        mine = [waiver for waiver in config.audit.waive if waiver.check in STATISTICAL]
+        for waiver in unmatched(all_findings, mine):
+            say(
+                f"churnml.toml waives {waiver.check} of {waiver.feature}, which no target needs any "
+                "more: remove it."
+            )
     return results
 
 
@@ -110,6 +131,7 @@ def settings_of(workspace: Workspace, config: Config, target: str) -> Settings:
         training=config.training,
         capacity=config.capacity,
         gates=config.gates,
+        audit=config.audit,
     )
 
 
@@ -146,10 +168,12 @@ def _keep(project: Project, trained: TrainedTarget, built: Built, labels: pd.Dat
         draw_plots(trained, built.features, plots, project.config.training.seed)
         logged = log_training(trained, facts, plots)
     verdict = trained.verdict.as_dict()
+    version = logged.version
     return Result(
         target=trained.target,
+        refused=None if version else f"Not registered. {no_leak(trained.findings).sentence}",
         model_version=trained.bundle.model_version,
-        registered=f"{logged.version.name} version {logged.version.number}",
+        registered=f"{version.name} version {version.number}" if version else None,
         run_id=logged.run_id,
         promotable=trained.verdict.promotable,
         checks=tuple(verdict["checks"]),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from churnml.config import GateConfig
+from churnml.training.audit import Finding, standing
 from churnml.training.baselines import LAST_ACTIVITY, LOGISTIC, PREVALENCE
 from churnml.training.evaluate import Estimate, Evaluation
 
@@ -58,6 +59,34 @@ class Verdict:
 def judge(evaluation: Evaluation, gates: GateConfig) -> Verdict:
     """Hold an out-of-time evaluation against the gate."""
     return Verdict(tuple(_checks(evaluation, gates)))
+
+
+MOST_TOLD = 5  # findings in one sentence
+
+
+def no_leak(findings: Sequence[Finding]) -> Check:
+    """The leak audit as a check: it fails while any finding stands that nobody waived."""
+    name = "no_leak"
+    left = standing(findings)
+    if left:
+        return Check(
+            name,
+            "failed",
+            f"The leak audit found features that know too much: {_told(left)}. Mend them and run "
+            "`churnml audit`, or waive them by name with a reason ([[audit.waive]] in churnml.toml).",
+        )
+    if not findings:
+        return Check(name, "passed", "The leak audit found no feature that knows too much.")
+    return Check(name, "passed", f"What the leak audit found is waived: {_told(findings)}.")
+
+
+def _told(findings: Sequence[Finding]) -> str:
+    told = [
+        finding.sentence + (f", because: {finding.waived}" if finding.waived else "")
+        for finding in findings[:MOST_TOLD]
+    ]
+    more = len(findings) - len(told)
+    return "; ".join(told) + (f"; and {more} more" if more else "")
 
 
 def _checks(evaluation: Evaluation, gates: GateConfig) -> Iterator[Check]:

@@ -6,13 +6,14 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from churnml.scoring import registry  # first: it tells MLflow to be quiet before it is imported
 from churnml.scoring.bundle import save_bundle
+from churnml.training.audit import Finding, standing
 from churnml.training.train import TrainedTarget
 
 from mlflow import MlflowClient  # isort: skip
@@ -41,16 +42,16 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Logged:
-    """The MLflow run and the registered model version."""
+    """The MLflow run and the registered model version; None where a leak finding stands."""
 
     run_id: str
-    version: registry.Version
+    version: registry.Version | None
 
 
 def log_training(trained: TrainedTarget, facts: RunFacts, plots: Path | None = None) -> Logged:
-    """Log a trained target and register its model as challenger.
+    """Log a trained target and register its model as challenger, unless a leak finding stands.
 
-    plots: a folder of pictures to keep with the run.
+    The run is kept either way, with what was found. plots: a folder of pictures to keep with it.
     Raises: ChurnmlError if MLflow refuses or cannot be reached.
     """
     moment = int(facts.logged_at.replace(tzinfo=UTC).timestamp() * 1000)
@@ -77,6 +78,8 @@ def log_training(trained: TrainedTarget, facts: RunFacts, plots: Path | None = N
             params=[Param(key, value) for key, value in params_of(trained).items()],
             tags=[RunTag(key, value) for key, value in tags_of(trained, facts).items()],
         )
+        if standing(trained.findings):
+            return Logged(run_id, None)
         # Last: a run that dies on the way leaves the challenger that was.
         version = registry.register_challenger(client, trained.bundle, model, run_id, facts.company)
     return Logged(run_id, version)
@@ -143,18 +146,29 @@ def tags_of(trained: TrainedTarget, facts: RunFacts) -> dict[str, str]:
         "model_version": bundle.model_version,
         "promotable": str(trained.verdict.promotable).lower(),
         "verdict": " ".join(trained.verdict.objections) or "every check passed",
+        "leaks_standing": _named(standing(trained.findings)),
+        "leaks_waived": _named([f for f in trained.findings if f.waived is not None]),
         **facts.tags,
     }
 
 
+def _named(findings: Sequence[Finding]) -> str:
+    """Feature and check of each; audit.json has it all. MLflow takes 5,000 letters at most."""
+    named = ", ".join(f"{finding.feature} {finding.check}" for finding in findings)
+    return named[:4000] or "none"
+
+
 def write_artifacts(trained: TrainedTarget, folder: Path) -> None:
-    """Write the run's files to a folder: bundle, card, predictions, baselines, verdict."""
+    """Write the run's files to a folder: bundle, card, predictions, baselines, verdict, audit."""
     save_bundle(trained.bundle, folder / "bundle")
     (folder / CARD_FILE).write_text(trained.card, encoding="utf-8")
     trained.predictions.to_parquet(folder / PREDICTIONS_FILE, index=False)
     (folder / BASELINES_FILE).write_text(baselines_csv(trained), encoding="utf-8")
     verdict = json.dumps(trained.verdict.as_dict(), indent=1, ensure_ascii=False)
     (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
+    found = [finding.as_dict() for finding in trained.findings]
+    audit = json.dumps(found, indent=1, ensure_ascii=False)
+    (folder / "audit.json").write_text(audit + "\n", encoding="utf-8")
 
 
 def baselines_csv(trained: TrainedTarget) -> str:

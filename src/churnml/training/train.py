@@ -6,26 +6,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from churnml.config import CapacityConfig, GateConfig, SplitConfig, TargetConfig, TrainingConfig
+from churnml.config import (
+    AuditConfig,
+    CapacityConfig,
+    GateConfig,
+    SplitConfig,
+    TargetConfig,
+    TrainingConfig,
+)
 from churnml.errors import Refused
 from churnml.features.catalog import fingerprint
 from churnml.features.spec import Feature
 from churnml.scoring.bundle import Bundle, booster_of, version_of
 from churnml.scoring.predict import FloatArray, predict_matrix, raw_scores
 from churnml.training.assemble import TrainingTable, assemble, missing_in_words
+from churnml.training.audit import COHORT, Finding, audit_table, enough, waive
 from churnml.training.baselines import Baseline, baselines
 from churnml.training.calibrate import Calibration, calibrate
 from churnml.training.card import CardFacts, write_card
 from churnml.training.evaluate import MODEL, Evaluation, evaluate
 from churnml.training.fit import Fitted, fit, usable_columns
-from churnml.training.gate import Verdict, judge
+from churnml.training.gate import Verdict, judge, no_leak
 from churnml.training.params import (
     MIN_PART_OUTCOMES,
     MIN_SLOPE_OUTCOMES,
@@ -37,7 +45,10 @@ from churnml.training.split import Needs, Part, Split, choose_split
 
 @dataclass(frozen=True)
 class Settings:
-    """The pieces of the configuration that training needs, as `churnml.toml` gives them."""
+    """The pieces of the configuration that training needs, as `churnml.toml` gives them.
+
+    rebuilt: what the last `churnml audit` found by building features again, which training doesn't.
+    """
 
     grace_days: int
     basis: str | None
@@ -46,6 +57,8 @@ class Settings:
     training: TrainingConfig
     capacity: CapacityConfig
     gates: GateConfig
+    audit: AuditConfig = field(default_factory=AuditConfig)
+    rebuilt: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +67,8 @@ class TrainedTarget:
 
     predictions: every out-of-time test row (account_id, as_of, horizon_days, label, probability).
     test: the same rows as the model saw them. baselines: their probabilities on the same rows.
-    notes: what the reader should know about the fit, in words.
+    notes: what the reader should know about the fit, in words. findings: of the leak audit, on all
+    labelled snapshots; while one of them is not waived, the model may not be registered.
     """
 
     target: str
@@ -67,6 +81,7 @@ class TrainedTarget:
     predictions: pd.DataFrame
     test: TrainingTable
     notes: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def card(self) -> str:
@@ -145,11 +160,12 @@ def _train(
         training.seed,
         settings.gates.interval,
     )
-    verdict = judge(evaluation, settings.gates)
-    notes = _notes(fitted, calibration, train, whole)
+    findings = _audited(whole, labels, target, settings, train.columns)
+    verdict = Verdict((*judge(evaluation, settings.gates).checks, no_leak(findings)))
+    notes = _notes(fitted, calibration, train, whole, enough(whole, settings.audit))
     bundle = _with_papers(
         bundle, declared, settings, split, evaluation, rivals, verdict, notes, catalog_features,
-        labels, (train, later, test),
+        labels, (train, later, test), findings,
     )  # fmt: skip
     return TrainedTarget(
         target=target,
@@ -170,7 +186,25 @@ def _train(
         ),
         test=test,
         notes=notes,
+        findings=findings,
     )
+
+
+def _audited(
+    whole: TrainingTable,
+    labels: pd.DataFrame,
+    target: str,
+    settings: Settings,
+    used: Sequence[str],
+) -> tuple[Finding, ...]:
+    """What the leak audit found of the features that the model uses, waived ones marked.
+
+    It looks at all labelled snapshots, as `churnml audit` does: it chooses no feature, so the test is
+    as unseen by the model as before.
+    """
+    statistical = audit_table(whole.with_columns(used), labels, target, settings.audit)
+    rebuilt = [finding for finding in settings.rebuilt if finding.feature in (*used, COHORT)]
+    return waive((*statistical, *rebuilt), settings.audit.waive)
 
 
 def _parts(
@@ -287,7 +321,11 @@ def reference_of(table: TrainingTable) -> dict[str, dict[str, Any]]:
 
 
 def _notes(
-    fitted: Fitted, calibration: Calibration, train: TrainingTable, whole: TrainingTable
+    fitted: Fitted,
+    calibration: Calibration,
+    train: TrainingTable,
+    whole: TrainingTable,
+    not_audited: str | None,
 ) -> tuple[str, ...]:
     notes = [f"{fitted.rounds} trees: {fitted.note}."]
     if calibration.note:
@@ -295,6 +333,8 @@ def _notes(
     unused = [name for name in whole.columns if name not in train.columns]
     if unused:
         notes.append(f"Constant or missing in the train part, left out: {', '.join(unused)}.")
+    if not_audited:
+        notes.append(f"Leak audit: {not_audited}.")
     return tuple(notes)
 
 
@@ -310,6 +350,7 @@ def _with_papers(
     catalog_features: Sequence[Feature],
     labels: pd.DataFrame,
     parts: Sequence[TrainingTable],
+    findings: Sequence[Finding],
 ) -> Bundle:
     metrics = {
         name: {metric: estimate.as_dict() for metric, estimate in found.items()}
@@ -331,6 +372,7 @@ def _with_papers(
             for part in evaluation.calibration
         ],
         "verdict": verdict.as_dict(),
+        "audit": [finding.as_dict() for finding in findings],
         "notes": list(notes),
         "seed": settings.training.seed,
     }

@@ -29,6 +29,17 @@ def test_the_shortest_configuration_is_all_defaults() -> None:
         ('[tables.events]\nfile = "a"\nsql = "b"', "either `file` or `sql`"),
         ('name = "a b"', "letters, digits"),
         ("[calendar]\ndates = ['soon']", "calendar.dates.0"),
+        ("[audit]\nmax_auc = 1.5", "audit.max_auc"),
+        ('[[audit.waive]]\nfeature = "mrr"\ncheck = "luck"\nreason = "x"', "'knows_the_date'"),
+        (
+            '[[audit.waive]]\nfeature = "mrr"\ncheck = "knows_the_date"\nreason = " "',
+            "audit.waive.0.reason: must not be empty",
+        ),
+        ('[[audit.waive]]\nfeature = "mrr"\ncheck = "knows_the_date"', "audit.waive.0.reason"),
+        (
+            2 * '[[audit.waive]]\nfeature = "mrr"\ncheck = "late_arrival"\nreason = "x"\n',
+            "late_arrival of mrr is waived twice",
+        ),
     ],
 )
 def test_a_wrong_key_is_named_with_what_was_found(text: str, words: str) -> None:

@@ -60,6 +60,7 @@ def test_the_run_holds_metrics_with_intervals_parameters_tags_and_files(logged, 
     assert run.data.tags["catalog_fingerprint"] == trained.bundle.catalog_fingerprint
     assert run.data.tags["promotable"] == "true"
     assert files == {
+        "audit.json",
         "baselines.csv",
         "bundle",
         "card.md",
