@@ -66,6 +66,8 @@ class LogSpan:
 
 def sql_types(schema: pa.Schema) -> dict[str, str]:
     """Column -> the SQL type that the embedded engine reads it as."""
+    if not schema.names:
+        return {}
     connection = connect(threads=1)
     try:
         connection.register("raw", schema.empty_table())
