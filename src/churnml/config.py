@@ -268,6 +268,7 @@ class Config(_Frozen):
     store: StoreConfig = StoreConfig()
     serve: ServeConfig = ServeConfig()
     privacy: PrivacyConfig = PrivacyConfig()
+    spark: dict[str, str] = Field(default_factory=dict)  # settings of Spark, for `--on spark`
 
     @model_validator(mode="after")
     def _files_in_folders(self) -> Config:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -123,15 +123,33 @@ def features(
     out_file: Annotated[Path, typer.Option("--out", metavar="FILE", help="Parquet file to write.")],
     as_of: AsOfOption = None,
     labels: Annotated[bool, typer.Option("--labels", help="Add labels of all targets.")] = False,
+    on: Annotated[
+        Literal["here", "spark"],
+        typer.Option(
+            "--on",
+            help="Where to compute: here, or on the Spark that spark-submit or [spark] names, which "
+            "writes a folder of Parquet files.",
+        ),
+    ] = "here",
     project: ProjectOption = HERE,
 ) -> None:
     """Compute features, one row per account and snapshot, and write them to a Parquet file."""
-    from churnml.stages.features import write_features
     from churnml.stages.project import open_project
     from churnml.timeline import as_of_midnight
 
     opened = open_project(project)
     moment = as_of_midnight(as_of, "--as-of") if as_of else None
+    if on == "spark":
+        from churnml.stages.spark import write_features_on_spark
+
+        written = write_features_on_spark(opened, out_file, moment, labels)
+        line(
+            f"Wrote {out_file}: {written.rows:,} rows, {written.dates} dates, "
+            f"{written.accounts:,} accounts, {written.columns} columns"
+        )
+        return
+    from churnml.stages.features import write_features
+
     frame = write_features(opened, out_file, moment, labels)
     line(
         f"Wrote {out_file}: {len(frame):,} rows, {frame['as_of'].nunique()} dates, "

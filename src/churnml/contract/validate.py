@@ -61,20 +61,20 @@ def validate(query: Query, types: Mapping[str, Mapping[str, str]], now: str) -> 
     for name, table in TABLES.items():
         if name not in types:
             if table.required:
-                faults.append(_missing_table(table))
+                faults.append(missing_table(table))
             continue
         columns = types[name]
         absent = [c.name for c in table.columns if c.required and c.name not in columns]
-        faults += [_missing_column(table, column, columns) for column in absent]
-        profile, found = _check_rows(query, table, columns, now)
+        faults += [missing_column(table, column, columns) for column in absent]
+        profile, found = check_rows(query, table, columns, now)
         profiles.append(profile)
         faults += found
         if profile.rows == 0:
-            faults.append(_empty(table))
+            faults.append(empty_table(table))
             continue
-        faults += _mixed_zones(query, table, columns)
+        faults += mixed_zones(table, zones(query, table, columns))
         if not any(key in absent for key in table.key):
-            faults += _duplicates(query, table, columns)
+            faults += duplicates(query, table, columns)
         if (
             name != "accounts"
             and "account_id" in columns
@@ -82,11 +82,12 @@ def validate(query: Query, types: Mapping[str, Mapping[str, str]], now: str) -> 
         ):
             faults += _unknown_accounts(query, table, columns, types["accounts"])
         if name == "subscriptions":
-            faults += _mixed_currencies(query, columns)
+            faults += mixed_currencies(currencies(query, columns))
     return Validation(tuple(faults), tuple(profiles))
 
 
-def _missing_table(table: Table) -> Fault:
+def missing_table(table: Table) -> Fault:
+    """The fault of a required table that is not there."""
     return Fault(
         table.name, None, 0, None, "the table is missing",
         f"a table in which each row is {table.row_is}",
@@ -95,7 +96,8 @@ def _missing_table(table: Table) -> Fault:
     )  # fmt: skip
 
 
-def _missing_column(table: Table, column: str, columns: Mapping[str, str]) -> Fault:
+def missing_column(table: Table, column: str, columns: Mapping[str, str]) -> Fault:
+    """The fault of a required column that is not there."""
     return Fault(
         table.name, column, 0, None, "the column is missing; the table has " + ", ".join(columns),
         f"a column {column}",
@@ -104,7 +106,8 @@ def _missing_column(table: Table, column: str, columns: Mapping[str, str]) -> Fa
     )  # fmt: skip
 
 
-def _empty(table: Table) -> Fault:
+def empty_table(table: Table) -> Fault:
+    """A table without rows: a fault where it is required, else a warning."""
     return Fault(
         table.name, None, 0, None, "the table is empty", f"rows, each {table.row_is}",
         "Export it again" + ("." if table.required else ", or remove the table."),
@@ -112,7 +115,7 @@ def _empty(table: Table) -> Fault:
     )  # fmt: skip
 
 
-def _check_rows(
+def check_rows(
     query: Query, table: Table, columns: Mapping[str, str], now: str
 ) -> tuple[TableProfile, list[Fault]]:
     """One scan for the profile and all row rules together."""
@@ -162,8 +165,9 @@ def _broken(query: Query, table: Table, rule: Rule, count: int) -> Fault:
     )  # fmt: skip
 
 
-def _mixed_zones(query: Query, table: Table, columns: Mapping[str, str]) -> list[Fault]:
-    faults = []
+def zones(query: Query, table: Table, columns: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """Per time column that is read as text: rows with a time zone, and rows without one."""
+    found = {}
     for column in table.columns:
         if column.kind != "time" or columns.get(column.name) not in TEXT_TYPES:
             continue
@@ -173,19 +177,25 @@ def _mixed_zones(query: Query, table: Table, columns: Mapping[str, str]) -> list
             f"select count(*) filter (where {zoned}), count(*) filter (where not ({zoned})) "
             f"from raw_{table.name} where {raw} is not null"
         )[0]
-        if with_zone and plain:
-            faults.append(
-                Fault(
-                    table.name,
-                    column.name,
-                    with_zone,
-                    None,
-                    f"{with_zone} rows carry a time zone and {plain} carry none",
-                    "one way of writing moments in a column",
-                    "Write all with a zone, or all without (then they mean UTC).",
-                )
-            )
-    return faults
+        found[column.name] = (with_zone, plain)
+    return found
+
+
+def mixed_zones(table: Table, found: Mapping[str, tuple[int, int]]) -> list[Fault]:
+    """The faults of columns some of whose moments carry a time zone and some don't."""
+    return [
+        Fault(
+            table.name,
+            column,
+            with_zone,
+            None,
+            f"{with_zone} rows carry a time zone and {plain} carry none",
+            "one way of writing moments in a column",
+            "Write all with a zone, or all without (then they mean UTC).",
+        )
+        for column, (with_zone, plain) in found.items()
+        if with_zone and plain
+    ]
 
 
 def _key_value(table: Table, name: str, columns: Mapping[str, str]) -> str:
@@ -194,7 +204,8 @@ def _key_value(table: Table, name: str, columns: Mapping[str, str]) -> str:
     return f"coalesce(cast(({typed(table.column(name), columns[name])}) as varchar), '')"
 
 
-def _duplicates(query: Query, table: Table, columns: Mapping[str, str]) -> list[Fault]:
+def duplicates(query: Query, table: Table, columns: Mapping[str, str]) -> list[Fault]:
+    """The fault of rows that repeat the table's key."""
     if not table.key:
         return []
     key = ", ".join(_key_value(table, name, columns) for name in table.key)
@@ -231,23 +242,31 @@ def _unknown_accounts(
     if not count:
         return []
     rows = query(f"select count(*) from raw_{table.name} where {mine} in ({unknown})")[0][0]
-    return [
-        Fault(
-            table.name, "account_id", rows, None,
-            f"{rows} rows belong to {count} accounts that the table accounts does not have: "
-            f"{sample!r}",
-            "accounts of the table accounts only",
-            "Add the accounts, or drop the rows in the table's `sql`.",
-        )
-    ]  # fmt: skip
+    return [unknown_accounts(table.name, rows, count, sample)]
 
 
-def _mixed_currencies(query: Query, columns: Mapping[str, str]) -> list[Fault]:
+def unknown_accounts(table: str, rows: int, accounts: int, sample: str) -> Fault:
+    """The fault of rows whose accounts the table accounts does not have."""
+    return Fault(
+        table, "account_id", rows, None,
+        f"{rows} rows belong to {accounts} accounts that the table accounts does not have: "
+        f"{sample!r}",
+        "accounts of the table accounts only",
+        "Add the accounts, or drop the rows in the table's `sql`.",
+    )  # fmt: skip
+
+
+def currencies(query: Query, columns: Mapping[str, str]) -> list[str]:
+    """The currencies of the subscriptions, in order."""
     if "currency" not in columns:
         return []
-    found = [row[0] for row in query(
+    return [row[0] for row in query(
         "select distinct currency from raw_subscriptions where currency is not null order by 1"
     )]  # fmt: skip
+
+
+def mixed_currencies(found: Sequence[str]) -> list[Fault]:
+    """The fault of subscriptions in several currencies."""
     if len(found) < 2:
         return []
     return [

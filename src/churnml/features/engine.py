@@ -6,15 +6,18 @@ horizon or a label."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import duckdb
-import pandas as pd
 
 from churnml.contract.tables import MONEY_SCALE
 from churnml.features.engine_book import Book
 from churnml.features.engine_plan import Plan
 from churnml.features.spec import AgainstBook, Feature, Rank
 from churnml.snapshots.ledger import movements
+
+if TYPE_CHECKING:
+    import pandas as pd  # workers of Spark do without
 
 
 def build_features(

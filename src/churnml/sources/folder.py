@@ -87,6 +87,13 @@ class Folder:
     def close(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Nothing was opened that isn't read again."""
 
+    def parquet_files(self, table: str) -> list[Path]:
+        """The files of a table that is Parquet files and nothing else; none for every other table."""
+        if own_sql(self._config, table, self._environment) is not None:
+            return []
+        files = self._files(table)
+        return files if all(path.suffix == ".parquet" for path in files) else []
+
     def _files(self, table: str) -> list[Path]:
         declared = self._config.tables.get(table)
         if declared is not None and declared.file is not None:

@@ -199,14 +199,7 @@ def _opened(
     first, last = connection.execute(
         "select min(occurred_at), max(known_at) from events"
     ).fetchall()[0]
-    through = floor_day(last)
-    if config.source.data_through is not None:
-        through = as_moment(config.source.data_through)
-    if through < first:
-        raise SourceError(
-            f"source.data_through: found {through:%Y-%m-%d}, but the first event is of "
-            f"{first:%Y-%m-%d}. Expected a date inside the data. Correct it in churnml.toml."
-        )
+    through = data_through(config, first, last)
     currencies = (
         connection.execute("select min(currency) from subscriptions").fetchall()[0][0]
         if "currency" in columns["subscriptions"]
@@ -215,7 +208,7 @@ def _opened(
     return Workspace(
         connection,
         columns,
-        _meanings(connection, config),
+        meanings_of(connection, config),
         through,
         first,
         currencies or config.currency,
@@ -224,8 +217,26 @@ def _opened(
     )
 
 
-def _meanings(connection: duckdb.DuckDBPyConnection, config: Config) -> dict[str, tuple[str, ...]]:
-    """The declared meanings, and those whose own word is the name of an event."""
+def data_through(config: Config, first: datetime, last: datetime) -> datetime:
+    """The midnight up to which the data are complete, if the log runs from `first` to `last`.
+
+    Raises: SourceError if nothing happened before `source.data_through`.
+    """
+    through = floor_day(last)
+    if config.source.data_through is not None:
+        through = as_moment(config.source.data_through)
+    if through < first:
+        raise SourceError(
+            f"source.data_through: found {through:%Y-%m-%d}, but the first event is of "
+            f"{first:%Y-%m-%d}. Expected a date inside the data. Correct it in churnml.toml."
+        )
+    return through
+
+
+def meanings_of(
+    connection: duckdb.DuckDBPyConnection, config: Config
+) -> dict[str, tuple[str, ...]]:
+    """The declared meanings that `events` has names of, and those whose own word is such a name."""
     names = {row[0] for row in connection.execute("select distinct event from events").fetchall()}
     mapped = {meaning: tuple(known) for meaning, known in config.events.meaning.items()}
     for meaning in MEANINGS:

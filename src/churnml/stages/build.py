@@ -70,12 +70,9 @@ def build(
     connection = workspace.connection
     rows = build_spine(connection, dates, config.ledger, config.cohort)
     if rows == 0:
-        raise ChurnmlError(
-            f"{Path('churnml.toml')}: no account is eligible at {dates[0]:%Y-%m-%d}"
-            + (f" to {dates[-1]:%Y-%m-%d}" if len(dates) > 1 else "")
-            + f". Expected accounts with a paying subscription, {config.cohort.min_age_days} days "
-            "old or more (cohort.min_age_days), not in notice. Check the subscriptions' dates and "
-            "mrr, or choose another date."
+        raise nobody_eligible(
+            config,
+            f"at {dates[0]:%Y-%m-%d}" + (f" to {dates[-1]:%Y-%m-%d}" if len(dates) > 1 else ""),
         )
     features = available(workspace.columns, workspace.meanings, families)
     build_features(
@@ -86,6 +83,15 @@ def build(
         feature_frame(connection),
         context_frame(connection, workspace.columns, ENOUGH_DAYS),
         tuple(dates),
+    )
+
+
+def nobody_eligible(config: Config, when: str) -> ChurnmlError:
+    """What to say where no account is in any cohort. when: "at 2025-03-31", for example."""
+    return ChurnmlError(
+        f"{Path('churnml.toml')}: no account is eligible {when}. Expected accounts with a paying "
+        f"subscription, {config.cohort.min_age_days} days old or more (cohort.min_age_days), not in "
+        "notice. Check the subscriptions' dates and mrr, or choose another date."
     )
 
 

@@ -5,6 +5,7 @@ Owns where things lie; the rooms get plain values. Every other stage begins with
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -121,3 +122,26 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):  # what could not be written is not there, or cannot be reached
             temporary.unlink(missing_ok=True)
+
+
+def write_whole_folder(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a folder under a temporary name beside it and rename: whole, or as it was before.
+
+    Raises: ChurnmlError if the place cannot be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    before = path.with_name(f".{path.name}.{os.getpid()}.before")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        if path.is_dir():  # a folder takes no other's name
+            os.replace(path, before)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ChurnmlError(
+            f"{path}: cannot be written ({error.strerror or error}). Expected a place with room that "
+            "you may write to. Choose another, or free it."
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)
