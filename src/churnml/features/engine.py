@@ -38,6 +38,22 @@ def build_features(
     connection.execute("drop table account_rows")
 
 
+def plan_of(
+    features: Sequence[Feature],
+    columns: Mapping[str, frozenset[str]],
+    meanings: Mapping[str, Sequence[str]],
+) -> tuple[Plan, dict[str, str], Book]:
+    """What the features need, the SQL of those of one account by name, and what is left to the book."""
+    plan = Plan(meanings, columns["events"])
+    own = {
+        feature.name: f"cast({plan.expression(feature.fn)} as "
+        f"{'varchar' if feature.categorical else 'double'})"
+        for feature in features
+        if not isinstance(feature.fn, Rank | AgainstBook)
+    }
+    return plan, own, Book(features, plan)
+
+
 def account_rows(
     connection: duckdb.DuckDBPyConnection,
     features: Sequence[Feature],
@@ -52,14 +68,7 @@ def account_rows(
     connection.execute(
         f"create or replace temp table known_movements as {movements('known_ledger', basis)}"
     )
-    plan = Plan(meanings, columns["events"])
-    own = {
-        feature.name: f"cast({plan.expression(feature.fn)} as "
-        f"{'varchar' if feature.categorical else 'double'})"
-        for feature in features
-        if not isinstance(feature.fn, Rank | AgainstBook)
-    }
-    book = Book(features, plan)
+    plan, own, book = plan_of(features, columns, meanings)
     joins = plan.build(connection)
     wanted = [f"{sql} as {name}" for name, sql in own.items()] + book.columns
     selected = "".join(f", {column}" for column in wanted)

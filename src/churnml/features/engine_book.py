@@ -5,7 +5,7 @@ snapshot, so whoever computes accounts apart (shard by shard) adds them when all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -21,17 +21,27 @@ class Book:
 
     def __init__(self, features: Sequence[Feature], plan: Plan):
         self._plan = plan
-        self._columns: dict[str, str] = {}  # SQL of one account -> column of account_rows
+        self._columns: dict[str, tuple[str, str]] = {}  # SQL of one account -> column, its type
         self._finals = {feature.name: self._final(feature.fn) for feature in features}
 
     @property
     def columns(self) -> list[str]:
         """SQL of the columns that `account_rows` needs for the book's features."""
-        return [f"{sql} as {name}" for sql, name in self._columns.items()]
+        return [f"cast({sql} as {kind}) as {name}" for sql, (name, kind) in self._columns.items()]
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """Those columns and their types: double, bigint or varchar."""
+        return dict(self._columns.values())
+
+    @property
+    def finals(self) -> list[str]:
+        """SQL of the features in their order over `account_rows`, as any engine with windows has it."""
+        return [f"{sql or name} as {name}" for name, sql in self._finals.items()]
 
     def finish(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make `feature_rows` out of `account_rows` (n, account_id, as_of, features, b_ columns)."""
-        wanted = "".join(f", {sql or name} as {name}" for name, sql in self._finals.items())
+        wanted = "".join(f", {final}" for final in self.finals)
         connection.execute(
             f"create or replace table feature_rows as select account_id, as_of{wanted} "
             "from account_rows order by n"
@@ -45,22 +55,24 @@ class Book:
             case AgainstBook(change):
                 if change.measure.what == "sum":
                     raise ValueError(f"{fn!r}: sums of the book would depend on the rows' order")
-                return self._against(*(self._column(side) for side in self._plan.change(change)))
+                return self._against(
+                    *(self._column(side, "bigint") for side in self._plan.change(change))
+                )
         return None
 
-    def _column(self, sql: str) -> str:
-        return self._columns.setdefault(sql, f"b_{len(self._columns)}")
+    def _column(self, sql: str, kind: str) -> str:
+        return self._columns.setdefault(sql, (f"b_{len(self._columns)}", kind))[0]
 
     def _rank(self, of: Function) -> str:
-        value = self._column(f"cast({self._plan.expression(of)} as double)")
-        segment = self._column(self._plan.expression(Sql("segment")))
+        value = self._column(self._plan.expression(of), "double")
+        segment = self._column(self._plan.expression(Sql("segment")), "varchar")
         peers = f"partition by as_of, {segment}"
         lower = f"rank() over ({peers} order by {value} nulls last) - 1"
         ties = f"count(*) over ({peers}, {value}) - 1"
         others = f"count({value}) over ({peers}) - 1"
         return (
             f"case when {value} is not null and {segment} is not null then "
-            f"({lower} + ({ties}) / 2.0) / nullif({others}, 0) end"
+            f"cast(2 * ({lower}) + {ties} as double) / nullif(2 * ({others}), 0) end"
         )
 
     @staticmethod

@@ -7,7 +7,7 @@ them, and imports little: every worker pays for it."""
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from churnml.contract.parts import Part, check_part
 from churnml.contract.tables import TABLES
 from churnml.contract.validate import duplicates
 from churnml.errors import Fault
-from churnml.features.engine import build_features
+from churnml.features.engine import account_rows, plan_of
 from churnml.features.spec import Feature
 from churnml.snapshots.cohort import build_spine
 from churnml.sources.workspace import canonical, connect
@@ -77,10 +77,21 @@ def sql_types(schema: pa.Schema) -> dict[str, str]:
     return {column: sql_type for column, sql_type, *_ in described}
 
 
-def row_schema(features: Sequence[Feature]) -> pa.Schema:
-    """The columns of feature rows: account_id, as_of, and one per feature."""
-    told = [(f.name, pa.string() if f.categorical else pa.float64()) for f in features]
-    return pa.schema([("account_id", pa.string()), ("as_of", pa.timestamp("us")), *told])
+def row_schema(plan: ShardPlan) -> pa.Schema:
+    """What a shard yields: account_id, as_of, features of one account, and columns for the book."""
+    kinds = {"varchar": pa.string(), "double": pa.float64(), "bigint": pa.int64()}
+    return pa.schema(
+        [("account_id", pa.string()), ("as_of", pa.timestamp("us"))]
+        + [(name, kinds[kind]) for name, kind in row_types(plan).items()]
+    )
+
+
+def row_types(plan: ShardPlan) -> dict[str, str]:
+    """SQL types of those columns beside account_id and as_of."""
+    _, own, book = plan_of(plan.features, plan.columns, plan.meanings)
+    categorical = {feature.name for feature in plan.features if feature.categorical}
+    told = {name: "varchar" if name in categorical else "double" for name in own}
+    return {**told, **book.types}
 
 
 # Looking through rows that lie anywhere
@@ -136,7 +147,7 @@ def _span(query: Any, types: Types) -> LogSpan | None:
 
 
 def shard_rows(batches: Batches, plan: ShardPlan) -> Iterator[pa.RecordBatch]:
-    """The feature rows of a shard.
+    """The rows of a shard, one per snapshot.
 
     batches: a struct column per table of the plan, filled in that table's rows alone. All rows of an
     account must be among them, in any order. Memory is bounded by `plan.memory_mb` and a chunk.
@@ -147,9 +158,12 @@ def shard_rows(batches: Batches, plan: ShardPlan) -> Iterator[pa.RecordBatch]:
         try:
             _load(connection, batches, plan)
             if build_spine(connection, plan.dates, plan.ledger, plan.cohort):
-                build_features(connection, plan.features, plan.columns, plan.meanings, plan.basis)
-                schema = row_schema(plan.features)
-                for batch in connection.sql("from feature_rows").to_arrow_reader(10_000):
+                account_rows(connection, plan.features, plan.columns, plan.meanings, plan.basis)
+                schema = row_schema(plan)
+                rows = connection.sql(
+                    f"select {', '.join(schema.names)} from account_rows order by n"
+                )
+                for batch in rows.to_arrow_reader(10_000):
                     yield from pa.Table.from_batches([batch]).cast(schema).to_batches()
         finally:
             connection.close()

@@ -26,16 +26,17 @@ from churnml.contract.tables import TABLES
 from churnml.contract.validate import missing_column, missing_table, unknown_accounts
 from churnml.errors import ChurnmlError, ConfigError, ContractError, Fault
 from churnml.features.catalog import available
+from churnml.features.engine import plan_of
 from churnml.features.engine_shard import (
     LogSpan,
     ShardPlan,
     look_for_repeats,
     look_through,
+    row_types,
     said,
     shard_rows,
     sql_types,
 )
-from churnml.features.spec import Feature
 from churnml.snapshots.calendar import as_of_dates, check_within
 from churnml.snapshots.labels import basis_of
 from churnml.sources.workspace import connect, data_through, meanings_of
@@ -106,14 +107,15 @@ def build(
             memory_mb,
         )
         parts = shards or shards_for(look.rows["events"], look.rows["accounts"], len(moments))
-        # Each row below is of one account alone. What sets an account beside others of its date
-        # belongs after this line, over the rows of all shards.
-        return (
+        rows = (
             _rows_of_payers(filled)
             .repartition(parts, _SHARD_OF)
             .drop(_SHARD_OF)
-            .mapInArrow(partial(shard_rows, plan=plan), _row_ddl(features))
+            .mapInArrow(partial(shard_rows, plan=plan), _row_ddl(plan))
         )
+        # Each row is of one account alone. The book sets it beside the others of its date.
+        _, _, book = plan_of(features, columns, meanings)
+        return rows.select("account_id", "as_of", *(fn.expr(final) for final in book.finals))
 
 
 def shards_for(events: int, accounts: int, dates: int) -> int:
@@ -221,8 +223,9 @@ class _Given:
         return text
 
 
-def _row_ddl(features: Sequence[Feature]) -> str:
-    told = (f"{f.name} {'string' if f.categorical else 'double'}" for f in features)
+def _row_ddl(plan: ShardPlan) -> str:
+    kinds = {"varchar": "string"}
+    told = (f"{name} {kinds.get(kind, kind)}" for name, kind in row_types(plan).items())
     return ", ".join(("account_id string", "as_of timestamp_ntz", *told))
 
 
