@@ -19,8 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.features.log import WEEKS, make
 
@@ -158,23 +156,22 @@ def main() -> None:
     if given.step:
         print(json.dumps(ENGINES[given.step](given.folder, given.shards)))
         return
-    console = Console()
-    table = Table()
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name == "engine" else "right")
+    rows = [COLUMNS, tuple("---" if name == "engine" else "---:" for name in COLUMNS)]
     for events in given.events:
         accounts = max(1, events // EVENTS_PER_ACCOUNT)
         folder = given.folder / f"features-{accounts}-{events}"
         make(folder, accounts, events)
         for engine in given.engines:
             found = measure(engine, folder, given.shards)
-            cells = (f"{events:,}", f"{accounts:,}", engine, f"{found['shards']:.0f}",
-                     f"{found['rows']:,.0f}", f"{found['features']:.0f}", f"{found['seconds']:.1f}",
-                     f"{found['cpu']:.1f}", f"{found['cpu'] / events * 1e6:.1f}",
-                     f"{found['mb']:,.0f}", f"{found.get('worker_mb', 0):,.0f}")  # fmt: skip
-            table.add_row(*cells)
-            console.print("  ".join(cells))
-    console.print(table)
+            rows.append(
+                (f"{events:,}", f"{accounts:,}", engine, f"{found['shards']:.0f}",
+                 f"{found['rows']:,.0f}", f"{found['features']:.0f}", f"{found['seconds']:.1f}",
+                 f"{found['cpu']:.1f}", f"{found['cpu'] / events * 1e6:.1f}",
+                 f"{found['mb']:,.0f}", f"{found.get('worker_mb', 0):,.0f}")
+            )  # fmt: skip
+            print(f"  {' '.join(rows[-1])}", flush=True)
+    for row in rows:  # as docs/scaling.md shows them
+        print(f"| {' | '.join(row)} |")
 
 
 if __name__ == "__main__":
