@@ -141,7 +141,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Make the logs, measure, print. Returns 1 if a peer's values differ."""
+    """Make the logs, measure, print. Returns 1 if a peer failed, or its values differ."""
     given = arguments()
     console = Console()
     sizes = [(given.accounts, given.events)]
@@ -180,7 +180,7 @@ def main() -> int:
         console.print(peers_table(outcomes, ours))
         for outcome in outcomes:
             console.print(f"- {outcome.sentence(ours)}", soft_wrap=True)
-    return 1 if any(outcome.wrong for outcome in outcomes) else 0
+    return 1 if any(outcome.wrong or outcome.failed for outcome in outcomes) else 0
 
 
 if __name__ == "__main__":

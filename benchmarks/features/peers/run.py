@@ -11,6 +11,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,7 +148,9 @@ class Runner:
         return Outcome(peer, same.dates, same.features, self._limit)
 
     def _process(self, peer: str, out: Path, outcome: Outcome) -> dict[str, Any] | None:
-        command = [self._python, "-m", "benchmarks.features.peers.step", peer, str(self._folder),
+        # Featuretools holds pandas back at 2; pandas itself runs as new as churnml's.
+        python = sys.executable if peer == "pandas" else self._python
+        command = [python, "-m", "benchmarks.features.peers.step", peer, str(self._folder),
                    str(out), "--threads", str(self._threads), "--memory", self._memory]  # fmt: skip
         if self._sample is not None and peer in SAMPLED:
             command += ["--sample", str(self._sample)]
