@@ -62,10 +62,10 @@ def build(folder: Path, sample: int | None) -> Built:
         if days == 28:
             made |= {"kinds": of("events", "kind", NumUnique)}
             made |= {"active_days": of("events", "day", NumUnique)}
-        made = {name: feature.rename(name) for name, feature in made.items()}
-        found = matrix(made.values(), days)
-        for name in made:
-            values[f"{name}_{days}d"] = found[name].astype("float64").fillna(0)
+        named = {f"{name}_{days}d": feature for name, feature in made.items()}
+        found = matrix([feature.rename(name) for name, feature in named.items()], days)
+        for name in named:
+            values[name] = found[name].astype("float64").fillna(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = values["completed_28d"] / values["views_28d"]
     values["completed_of_viewed_28d"] = share.where(values["views_28d"] > 0)
