@@ -256,10 +256,10 @@ def _money() -> str:
         "from paid), moved as (select k, a, started_at, mrr, "
         f"before, a - {_day('started_at')} as age from spine join held using (account_id) "
         "where started_at <= as_of) select k, a, max_by(mrr, started_at) as mrr, "
-        "count_if(mrr < before and age < 90) as contractions_90d, "
+        "count(if(mrr < before and age < 90, 1, null)) as contractions_90d, "
         "coalesce(sum(before - mrr) filter (where mrr < before and age < 365) "
         "/ max(before) filter (where mrr < before and age < 365), 0) as contraction_365d_share, "
-        "count_if(mrr > before and age < 365) as expansions_365d from moved group by k, a"
+        "count(if(mrr > before and age < 365, 1, null)) as expansions_365d from moved group by k, a"
     )
 
 
