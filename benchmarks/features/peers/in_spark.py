@@ -48,6 +48,7 @@ def start(threads: int, memory: str) -> None:
         .config("spark.sql.shuffle.partitions", 2 * threads)
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.host", "localhost")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.local.dir", scratch)
