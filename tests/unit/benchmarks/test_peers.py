@@ -17,6 +17,7 @@ from benchmarks.features.peers import in_pandas
 from benchmarks.features.peers.built import chosen
 from benchmarks.features.peers.compare import Difference, compare
 from benchmarks.features.peers.run import Outcome, Runner, extrapolated
+from benchmarks.features.run import Measured, growth, peers_table, sentences, steps_table
 from benchmarks.features.step import expected
 
 EQUAL = Difference(0.0, "", 0, 0, 43, 26)
@@ -153,3 +154,34 @@ def test_some_dates_are_told_as_some_dates() -> None:
     outcome.difference = EQUAL
     outcome.dates = EQUAL.dates
     assert "extrapolated" not in outcome.sentence(OURS)
+
+
+def step_runs(seconds: float, peak_gb: float, rows: float) -> Measured:
+    took = {"cpu_seconds": seconds, "peak_gb": peak_gb, "rows": rows, "columns": 43.0}
+    times = {"scan": 1, "reference": 5, "catalogue": 10}
+    return {step: [took | {"seconds": seconds * times[step]}] for step in times}
+
+
+def test_growth_is_of_the_larger_log_over_the_smaller() -> None:
+    small, large = step_runs(2.0, 1.0, 208_000), step_runs(24.0, 3.0, 2_080_000)
+    said = growth((4_900_000, small), (98_000_000, large))
+    assert said[1] == (
+        "reference: events x 20.0, account-weeks x 10.0: time x 12.0, peak memory x 3.0"
+    )
+
+
+def test_figures_to_quote_say_what_they_are_of() -> None:
+    said = sentences(2_000, 4_900_000, step_runs(2.0, 1.0, 208_000))
+    assert said[0] == (
+        "the reference features, 43 of them: 4,900,000 events of 2,000 accounts to 208,000 "
+        "account-weeks in 10.0 s and 1.00 GB, 5.0 times the scan"
+    )
+    assert said[2] == "the catalogue took 2.0 times as long as the reference features"
+
+
+def test_tables_have_a_row_for_each_step_and_each_peer() -> None:
+    runs = step_runs(2.0, 1.0, 208_000)
+    assert steps_table(runs).row_count == 3
+    stopped = Outcome("pyspark", 104, 43, 900.0, stopped=True)
+    failed = Outcome("polars", 104, 43, 900.0, failed="no module")
+    assert peers_table([stopped, failed], runs["reference"]).row_count == 3
