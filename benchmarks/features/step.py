@@ -10,7 +10,8 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ def scan(folder: Path) -> Result:
     return connection.execute("select count(*) from days").fetchall()[0][0], 2
 
 
-def _churnml(folder: Path, reference: bool) -> Result:
+@contextmanager
+def _churnml(folder: Path, reference: bool) -> Iterator[tuple[duckdb.DuckDBPyConnection, Result]]:
     from benchmarks.features.reference import FEATURES
     from churnml.config import parse_config
     from churnml.features.catalog import available
@@ -54,7 +56,7 @@ def _churnml(folder: Path, reference: bool) -> Result:
         connection = workspace.connection
         timed: Any = _Timed(connection) if os.environ.get("PROFILE") else connection
         build_features(timed, features, workspace.columns, workspace.meanings, "list")
-        return rows, len(features)
+        yield connection, (rows, len(features))
 
 
 class _Timed:
@@ -72,12 +74,25 @@ class _Timed:
 
 def reference(folder: Path) -> Result:
     """churnml's engine, the 43 reference features."""
-    return _churnml(folder, reference=True)
+    with _churnml(folder, reference=True) as (_, made):
+        return made
 
 
 def catalogue(folder: Path) -> Result:
     """churnml's engine, the whole catalogue."""
-    return _churnml(folder, reference=False)
+    with _churnml(folder, reference=False) as (_, made):
+        return made
+
+
+def expected(folder: Path) -> Result:
+    """Write what peers are given (snapshots.parquet) and measured against (expected.parquet)."""
+    with _churnml(folder, reference=True) as (connection, made):
+        for name, sql in (
+            ("snapshots", "select account_id, as_of from spine order by n"),
+            ("expected", "select * from feature_rows"),
+        ):
+            connection.execute(f"copy ({sql}) to '{folder / name}.parquet'")
+        return made
 
 
 STEPS: dict[str, Callable[[Path], Result]] = {
@@ -95,7 +110,7 @@ def _start() -> None:
 
 def main() -> None:
     """Run one step and print what it took."""
-    step, folder = STEPS[sys.argv[1]], Path(sys.argv[2])
+    step, folder = (STEPS | {"expected": expected})[sys.argv[1]], Path(sys.argv[2])
     _start()
     rows, columns = step(folder)
     seconds, cpu = (time.perf_counter() - _BEGAN[0], time.process_time() - _BEGAN[1])
