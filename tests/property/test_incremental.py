@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -15,18 +16,20 @@ import pandas as pd
 import pytest
 
 from churnml.config import parse_config
+from churnml.features.horizon import kept_columns
 from churnml.features.spec import FAMILIES
+from churnml.snapshots.carry import read_papers
 from churnml.sources.workspace import Workspace
 from churnml.stages.build import Built, build, open_tables
-from churnml.stages.carry import Reading, open_newest
+from churnml.stages.carry import NAME, Reading, open_newest
 from churnml.stages.project import Project
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "oracle"))
 import company
 
 FIRST = pd.Timestamp("2024-07-01")
-DAYS = (1, 3, 13)
 ONE_DAY = pd.Timedelta(days=1)
+Look = Callable[[Workspace], Any]
 
 
 @dataclass
@@ -43,16 +46,33 @@ class Company:
         new = events[(known < day) & ((known >= since) if since is not None else True)]
         self.deliver(self.project.folder, new, day)
 
-    def newest(self) -> tuple[Built, Reading]:
+    def newest(self, look: Look) -> tuple[Any, Reading]:
         with open_newest(self.project) as (workspace, reading):
-            return self.built(workspace), reading
+            return look(workspace), reading
 
-    def read_whole(self) -> Built:
+    def read_whole(self, look: Look) -> Any:
         with open_tables(self.project) as workspace:
-            return self.built(workspace)
+            return look(workspace)
 
     def built(self, workspace: Workspace) -> Built:
         return build(workspace, self.project.config, (workspace.data_through,), FAMILIES)
+
+    def log(self, workspace: Workspace) -> dict[str, object]:
+        """All that features can see of the log: since the cut each event, of the rest the edges."""
+        cut = f"timestamp '{read_papers(self.project.artifacts / NAME).cut}'"
+        through = f"timestamp '{workspace.data_through}'"
+        kept = ", ".join(kept_columns())
+        return {
+            "since": workspace.query(f"from events where occurred_at > {cut} order by all"),
+            "edges": workspace.query(
+                f"select {kept}, min(occurred_at), max(occurred_at) from events "
+                f"where occurred_at <= {cut} and known_at <= {through} group by all order by all"
+            ),
+            "unknown": workspace.query(f"from events where known_at > {through} order by all"),
+            "times": (workspace.data_through, workspace.first_event_at),
+            "columns": workspace.columns,
+            "meanings": workspace.meanings,
+        }
 
 
 def tables(seed: int) -> dict[str, pd.DataFrame]:
@@ -126,26 +146,39 @@ def assert_same(left: Built, right: Built) -> None:
             ), f"{name} differs in its bits"
 
 
-@pytest.fixture(params=sorted(KINDS))
-def grown(request: pytest.FixtureRequest, tmp_path: Path) -> Company:
+def begun(folder: Path, kind: str) -> Company:
     """A company on its first day, with the carry that this day's run has left."""
-    made = make(tmp_path, request.param)
+    made = make(folder, kind)
     made.until(FIRST)
-    first, reading = made.newest()
+    _, reading = made.newest(lambda workspace: None)
     assert reading.why == "no earlier run has left a carry"
     assert reading.read == reading.of
-    assert len(first.frame) > 5
     return made
 
 
-def test_each_new_day_equals_the_full_build_bit_for_bit(grown: Company) -> None:
-    before = FIRST
-    for days in DAYS:
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_new_day_shows_the_log_that_reading_all_shows(tmp_path: Path, kind: str) -> None:
+    made, before = begun(tmp_path, kind), FIRST
+    for days in (1, 2, 6, 13):
         day = FIRST + days * ONE_DAY
-        grown.until(day, before)
-        incremental, reading = grown.newest()
+        made.until(day, before)
+        seen, reading = made.newest(made.log)
         assert reading.why is None, reading.sentence()
         assert reading.read < reading.of
-        assert_same(incremental, grown.read_whole())
+        whole = made.read_whole(made.log)
+        assert len(whole["edges"]) > 50
+        assert seen == whole
         before = day
-    assert reading.of == (grown.tables["events"]["known_at"] < before).sum()
+    assert reading.of == (made.tables["events"]["known_at"] < before).sum()
+
+
+def test_every_feature_is_that_of_the_full_build_bit_for_bit_day_after_day(tmp_path: Path) -> None:
+    made, before = begun(tmp_path, "parquet"), FIRST
+    for days in (1, 13):
+        day = FIRST + days * ONE_DAY
+        made.until(day, before)
+        incremental, reading = made.newest(made.built)
+        assert reading.why is None, reading.sentence()
+        assert len(incremental.frame) > 5
+        assert_same(incremental, made.read_whole(made.built))
+        before = day

@@ -16,7 +16,7 @@ from churnml.stages.audit import check_waivers, rebuilt_findings
 from churnml.stages.project import Project
 from churnml.stages.registry import challenger_of
 from churnml.training.audit import COHORT, STATISTICAL, finding_of, waive
-from churnml.training.gate import Check, no_leak
+from churnml.training.gate import NO_LEAK, Check, no_leak
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ def _promote(project: Project, target: str, force: bool, why: str | None) -> Pro
         return Promotion(target, "absent", None, before, ())
     bundle = fetch_bundle(project.tracking_uri, version, with_model=False)
     leak = _leak_check(project, bundle)
-    told = [check for check in bundle.papers["verdict"]["checks"] if check["name"] != leak.name]
-    passed = all(check["result"] == "passed" for check in told)
+    told = [check for check in bundle.papers["verdict"]["checks"] if check["name"] != NO_LEAK]
     checks = (*told, {"name": leak.name, "result": leak.result, "sentence": leak.sentence})
+    passed = all(check["result"] == "passed" for check in checks)
     forced = force and not passed
-    if leak.result != "passed" or not (passed or force):
+    if leak.result == "failed" or not (passed or force):
         return Promotion(target, "refused", bundle.model_version, before, checks)
     who = project.environment.get("CHURNML_USER") or _user()
     if before == bundle.model_version:
@@ -91,7 +91,13 @@ def _promote(project: Project, target: str, force: bool, why: str | None) -> Pro
 def _leak_check(project: Project, bundle: Bundle) -> Check:
     """What training found of the model's features, and what the last audit found by building them
     again, by the waivers of today."""
-    found = [finding_of(plain) for plain in bundle.papers.get("audit", ())]
+    if "audit" not in bundle.papers:
+        return Check(
+            NO_LEAK,
+            "cannot_tell",
+            "This model was trained before there was a leak audit: train it again.",
+        )
+    found = [finding_of(plain) for plain in bundle.papers["audit"]]
     later = rebuilt_findings(project, bundle.target)
     if later is not None:
         used = {*bundle.features, COHORT}

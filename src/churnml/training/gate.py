@@ -61,23 +61,23 @@ def judge(evaluation: Evaluation, gates: GateConfig) -> Verdict:
     return Verdict(tuple(_checks(evaluation, gates)))
 
 
+NO_LEAK = "no_leak"
 MOST_TOLD = 5  # findings in one sentence
 
 
 def no_leak(findings: Sequence[Finding]) -> Check:
     """The leak audit as a check: it fails while any finding stands that nobody waived."""
-    name = "no_leak"
     left = standing(findings)
     if left:
         return Check(
-            name,
+            NO_LEAK,
             "failed",
             f"The leak audit found features that know too much: {_told(left)}. Mend them and run "
             "`churnml audit`, or waive them by name with a reason ([[audit.waive]] in churnml.toml).",
         )
     if not findings:
-        return Check(name, "passed", "The leak audit found no feature that knows too much.")
-    return Check(name, "passed", f"What the leak audit found is waived: {_told(findings)}.")
+        return Check(NO_LEAK, "passed", "The leak audit found no feature that knows too much.")
+    return Check(NO_LEAK, "passed", f"What the leak audit found is waived: {_told(findings)}.")
 
 
 def _told(findings: Sequence[Finding]) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from churnml.config import AuditConfig, WaiverConfig, parse_config
 from churnml.errors import NotFound
+from churnml.features import catalog
 from churnml.features.spec import Feature, Sql
 from churnml.scoring import registry
 from churnml.stages.project import Project
@@ -30,6 +31,11 @@ WAIVED = WaiverConfig(
     feature="cancel_signal", check="single_feature_auc", reason="sold as an early warning"
 )
 TOML = '[[audit.waive]]\nfeature = "cancel_signal"\ncheck = "{}"\nreason = "seen and agreed"\n'
+
+
+@pytest.fixture(autouse=True)
+def declared_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalog.BY_NAME, LEAK.name, LEAK)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +128,20 @@ def test_promotion_goes_by_the_waivers_of_today_and_no_force_opens_it(registered
     assert not (tmp_path / "bundles").exists()
     opened = promote(project(tmp_path, uri, TOML.format("single_feature_auc")), ["churn"])
     assert opened[0].outcome == "promoted"
+
+
+def test_a_model_from_before_the_audit_is_promoted_by_force_alone(
+    registered, uri, tmp_path, monkeypatch
+):
+    def older(*arguments, **options):
+        bundle = registry.fetch_bundle(*arguments, **options)
+        return replace(bundle, papers={k: v for k, v in bundle.papers.items() if k != "audit"})
+
+    monkeypatch.setattr("churnml.stages.promote.fetch_bundle", older)
+    asked = project(tmp_path, uri)
+    shut = promote(asked, ["churn"])[0]
+    assert (shut.outcome, shut.checks[-1]["result"]) == ("refused", "cannot_tell")
+    assert promote(asked, ["churn"], force=True, why="trust me")[0].outcome == "promoted"
 
 
 def test_what_a_later_audit_found_by_building_again_shuts_the_gate(registered, uri, tmp_path):
