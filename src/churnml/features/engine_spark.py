@@ -164,7 +164,7 @@ def write_rows(spark: SparkSession, rows: DataFrame, folder: Path) -> Written:
         rows.write.parquet(str(folder))
         wanted = [fn.count("*"), fn.count_distinct("as_of"), fn.count_distinct("account_id")]
         (counted,) = spark.read.parquet(str(folder)).agg(*wanted).collect()
-        return Written(*counted, len(rows.columns) - 2)
+        return Written(counted[0], counted[1], counted[2], len(rows.columns) - 2)
 
 
 @contextmanager
