@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?= -n auto --maxprocesses 4
 INTEGRATION_ARGS ?= -n auto --maxprocesses 4 --dist loadgroup
+SPARK_ARGS ?= tests/integration/test_spark.py
 LOCK_ARGS ?=
 
 BIN := $(VENV)/bin
@@ -11,6 +12,8 @@ BIN := $(VENV)/bin
 # `make demo` and `make test` follow each other in any order. The stamps spare the second set-up.
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
+# PySpark alone: it comes as a source archive of half a gigabyte, which only its own tests need.
+SPARK := $(VENV)/.installed-spark
 PACKAGE := pyproject.toml src/churnml/__init__.py requirements-uv.lock .ci/setup_venv.py
 COMPILE := $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(LOCK_ARGS)
@@ -19,7 +22,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-integration lint format setup lock clean clean-all
+.PHONY: help demo test test-integration test-spark lint format setup lock clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -34,7 +37,10 @@ test: $(DEV) ## Run the tests that need nothing but this checkout
 	$(BIN)/python -m pytest -m "not integration and not acceptance" $(PYTEST_ARGS)
 
 test-integration: $(DEV) ## Run the tests that start servers or need CHURNML_REAL_DATA
-	$(BIN)/python -m pytest -m "integration or acceptance" $(INTEGRATION_ARGS)
+	$(BIN)/python -m pytest -m "(integration or acceptance) and not spark" $(INTEGRATION_ARGS)
+
+test-spark: $(SPARK) ## Run the tests that need Java and PySpark (the first time fetches half a gigabyte)
+	$(BIN)/python -m pytest -m spark $(SPARK_ARGS)
 
 lint: $(DEV) ## Check style, formatting, types and the layer rule
 	$(BIN)/ruff check
@@ -52,6 +58,7 @@ lock: $(DEV) ## Write the locks again (LOCK_ARGS=--upgrade takes newer versions)
 	$(COMPILE) pyproject.toml requirements.in -o requirements.lock
 	$(COMPILE) pyproject.toml requirements.in --extra dev -c requirements.lock -o requirements-dev.lock
 	echo uv | $(COMPILE) - -o requirements-uv.lock
+	echo 'pyspark<5' | $(COMPILE) - -o requirements-spark.lock
 
 clean: ## Remove caches, builds and the demo's outputs
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -67,6 +74,10 @@ $(RUN): requirements.lock $(PACKAGE)
 $(DEV): requirements.lock requirements-dev.lock $(PACKAGE)
 	@$(call set_up,requirements-dev.lock)
 	@touch $(RUN) $@
+
+$(SPARK): requirements-spark.lock $(DEV)
+	@$(call set_up,requirements-spark.lock)
+	@touch $@
 
 define set_up
 command -v "$(PYTHON)" >/dev/null || { \

@@ -15,7 +15,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
+LOCKS = (
+    "requirements.lock", "requirements-dev.lock", "requirements-spark.lock", "requirements-uv.lock",
+)  # fmt: skip
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 # Where the name of the import isn't the name of the distribution.
@@ -80,7 +82,9 @@ def test_the_dev_lock_only_adds_to_the_runtime_lock() -> None:
 @pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS])
 def test_a_declared_dependency_is_locked_within_its_range(line: str) -> None:
     requirement = Requirement(line)
-    lock = "requirements-dev.lock" if line in EXTRAS else "requirements.lock"
+    lock = "requirements.lock"
+    if line in EXTRAS:
+        lock = "requirements-spark.lock" if line.startswith("pyspark") else "requirements-dev.lock"
     locked = pins(lock).get(canonicalize_name(requirement.name))
     assert locked is not None, f"{line} is not in {lock}. Call `make lock`."
     assert requirement.specifier.contains(locked), f"{line}, locked {locked}. Call `make lock`."

@@ -1,6 +1,6 @@
 """The catalogue on a real Spark (local, two workers) against the embedded engine: the same, bit for bit.
 
-Needs Java 17 or newer."""
+Needs Java 17 or newer, and PySpark (`make test-spark`): nothing here imports it before a test runs."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from pyspark.sql import DataFrame, SparkSession
 
 from churnml.config import parse_config
 from churnml.errors import ContractError
 from churnml.features.catalog import CATALOG, available
 from churnml.features.engine import build_features, feature_frame
-from churnml.features.engine_spark import build, open_session
 from churnml.features.spec import FAMILIES
 from churnml.snapshots.cohort import build_spine
 from churnml.sources.workspace import open_workspace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "oracle"))
 import company
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
 
 NOW = datetime(2026, 1, 1)
 CONFIG = parse_config(
@@ -54,6 +57,8 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkSession]:
+    from churnml.features.engine_spark import open_session
+
     os.environ["PYSPARK_PYTHON"] = sys.executable
     session = open_session(SETTINGS)
     yield session
@@ -86,6 +91,16 @@ def collected(frame: DataFrame) -> pd.DataFrame:
     return found.sort_values(["as_of", "account_id"], ignore_index=True)
 
 
+def built(
+    spark: SparkSession, folder: Path | dict[str, DataFrame], *more: Any, **named: Any
+) -> Any:
+    """`engine_spark.build` of a folder's tables, or of tables."""
+    from churnml.features.engine_spark import build
+
+    tables = tables_in(spark, folder) if isinstance(folder, Path) else folder
+    return build(spark, tables, NOW, CONFIG, *more, **named)
+
+
 def same(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
     theirs = theirs.astype({"as_of": ours["as_of"].dtype})
     pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
@@ -97,9 +112,7 @@ def test_every_feature_of_the_catalogue_is_the_same(
 ) -> None:
     dates = CALENDARS[calendar]
     expected = embedded(folder, dates)
-    found = collected(
-        build(spark, tables_in(spark, folder), NOW, CONFIG, dates, FAMILIES, shards=3)
-    )
+    found = collected(built(spark, folder, dates, FAMILIES, shards=3))
     assert list(found.columns) == ["account_id", "as_of", *(f.name for f in CATALOG)]
     # The comparison is worth something: values, holes and texts are there, on several dates.
     assert expected.as_of.nunique() == len(dates)
@@ -119,7 +132,7 @@ def test_an_optional_table_that_is_absent_takes_its_features_with_it(
     for name in ("tickets", "milestones", "referrals", "interventions"):
         del tables[name]
     tables["surveys"] = tables["surveys"].where("false")
-    found = collected(build(spark, tables, NOW, CONFIG, dates, FAMILIES, shards=2, check=False))
+    found = collected(built(spark, tables, dates, FAMILIES, shards=2, check=False))
     kept = ("accounts", "events", "subscriptions", "users")
     gone = {f.name for f in CATALOG if f.table not in kept}
     assert len(gone) > 5
@@ -147,7 +160,7 @@ def test_tables_that_break_the_contract_are_told_in_words_and_all_at_once(
     with pytest.raises(ContractError) as theirs:
         open_workspace(CONFIG, tmp_path, {}, NOW, threads=1)
     with pytest.raises(ContractError) as ours:
-        build(spark, tables_in(spark, tmp_path), NOW, CONFIG, [datetime(2024, 6, 15)], shards=3)
+        built(spark, tmp_path, [datetime(2024, 6, 15)], shards=3)
 
     def what(error: ContractError) -> set[tuple[str, str | None, int, str]]:
         return {(f.table, f.column, f.rows, f.expected) for f in error.faults}

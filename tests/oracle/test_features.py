@@ -20,6 +20,7 @@ from churnml.sources.workspace import open_workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 import company
+import oracle_tables
 
 import oracle
 
@@ -96,4 +97,4 @@ def _of_tables(fn: Function) -> set[str]:
 
 def test_the_oracle_knows_every_expression_of_the_small_tables() -> None:
     asked = {name for feature in CATALOG for name in _of_tables(feature.fn)}
-    assert asked == set(oracle.SMALL) == set(EXPRESSIONS)
+    assert asked == set(oracle_tables.SMALL) == set(EXPRESSIONS)

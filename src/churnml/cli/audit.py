@@ -41,7 +41,7 @@ def audit(
                     f"{finding.feature}\n{finding.check}\n{finding.target or 'any target'}\n",
                     finding.measured,
                     finding.limit,
-                    f"Waived: {finding.waived}" if finding.waived else finding.todo,
+                    f"Waived: {finding.waived}" if finding.waived else finding.advice,
                 )
                 for finding in audited.findings
             ],

@@ -124,10 +124,10 @@ class Plan:
             f"from spine s join account_keys using (account_id) {' '.join(joins)}"
         )
         for place, (source, named) in enumerate(self._small.items()):
-            wanted = ", ".join(f"{value} as {name}" for value, name in named.items())
+            values = ", ".join(f"{value} as {name}" for value, name in named.items())
             connection.execute(
                 f"create or replace temp table small{place} as "
-                f"select n, {wanted} from {source} group by n"
+                f"select n, {values} from {source} group by n"
             )
         return [f"left join small{place} using (n)" for place in range(len(self._small))]
 

@@ -11,28 +11,9 @@ from typing import Any
 from churnml.explain.text import Shown
 from churnml.features.catalog import BY_NAME
 from churnml.report import charts
-from churnml.report.model import (
-    MOVES,
-    CalibrationBin,
-    Evaluation,
-    Outlook,
-    ReportData,
-    Scorer,
-)
+from churnml.report.model import MOVES, Outlook, ReportData
+from churnml.report.trust import Verdict, verdict_of
 from churnml.report.words import Words
-
-FEW_OUTCOMES = 50
-# Metrics that a board reads, in its order; the others stay in the model card.
-_SHOWN = (
-    "roc_auc",
-    "lift_at_10_percent",
-    "precision_at_capacity",
-    "mrr_recall_at_capacity",
-    "calibration_error",
-    "log_loss",
-)
-_SHARES = ("precision_at_capacity", "mrr_recall_at_capacity", "calibration_error")
-Says = tuple[str, str]  # (tone: yes, no or "", sentence)
 
 
 @dataclass(frozen=True)
@@ -70,32 +51,6 @@ class DriverView:
     accounts: str
     hot: float
     rest: float
-
-
-@dataclass(frozen=True)
-class Cell:
-    value: str
-    interval: str
-
-
-@dataclass(frozen=True)
-class MetricRow:
-    label: str
-    note: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    title: str
-    badge: str
-    badge_class: str
-    window: str
-    says: tuple[Says, ...]
-    scorers: tuple[str, ...]
-    metrics: tuple[MetricRow, ...]
-    chart: charts.CalibrationChart | None
-    chart_label: str
 
 
 @dataclass(frozen=True)
@@ -141,7 +96,7 @@ def view_of(data: ReportData, words: Words) -> View:
         totals={name: sum(month.move(name) for month in data.months) for name in MOVES},
         months_total=words.text("movements.total", count=words.count(len(data.months))),
         cents=any(amount % 100 for amount in amounts),
-        verdicts=tuple(_verdict(item, words) for item in data.evaluations),
+        verdicts=tuple(verdict_of(item, words) for item in data.evaluations),
         misuse=tuple(words.texts("misuse")[1:]),
         drift=tuple(_drift(data.drift, words)),
         definitions=tuple(_definitions(data, words)),
@@ -288,157 +243,6 @@ def _spoken_level(data: ReportData, words: Words) -> str:
         f"{words.text('movements.chart_level')}: {words.month(first.month)} "
         f"{words.money(first.end).text}, {words.month(last.month)} {words.money(last.end).text}"
     )
-
-
-# How far to trust it
-
-
-def _verdict(item: Evaluation, words: Words) -> Verdict:
-    state = "promoted" if item.promoted else "no_model" if item.model is None else "not_promoted"
-    chart = charts.calibration_chart(item.calibration)
-    scorers = (item.model, *item.baselines) if item.model else ()
-    return Verdict(
-        title=words.target(item.target),
-        badge=words.text(f"trust.{state}"),
-        badge_class={"promoted": "b-good", "not_promoted": "b-warn"}.get(state, "b-none"),
-        window=words.text(
-            "trust.window",
-            horizon=words.count(item.horizon_days),
-            lead=words.count(item.lead_days),
-        ),
-        says=tuple(_says(item, words)),
-        scorers=(
-            words.text("trust.model"),
-            *(words.text(f"baselines.{scorer.name}") for scorer in scorers[1:]),
-        )
-        if scorers
-        else (),
-        metrics=tuple(_metric_rows(scorers, words)),
-        chart=chart,
-        chart_label=_spoken_calibration(item.calibration, words),
-    )
-
-
-def _says(item: Evaluation, words: Words) -> list[Says]:
-    says: list[Says] = []
-    if item.test_from and item.test_until and item.rows:
-        text = words.text(
-            "trust.period",
-            **{"from": words.day(item.test_from), "until": words.day(item.test_until)},
-            rows=words.count(item.rows),
-            accounts=words.count(item.accounts),
-            outcomes=words.count(item.outcomes),
-        )
-        says.append(("", text))
-    if item.model is not None:
-        says += _says_ranking(item.model, words)
-        says += _says_baselines(item.model, item.baselines, words)
-        says += _says_calibration(item.calibration, words)
-        if item.outcomes < FEW_OUTCOMES:
-            says.append(("no", words.text("trust.few", outcomes=words.count(item.outcomes))))
-    says += [("no", text) for text in _objections(item, words)]
-    if item.model is None and not item.why:
-        says.append(("no", words.text("trust.few_refused")))
-    return says
-
-
-def _objections(item: Evaluation, words: Words) -> list[str]:
-    """The gate speaks English, with its figures; other languages say the same without them."""
-    if words.code == "en":
-        return list(item.why)
-    names = [*item.checks, *("" for _ in item.why)]
-    return [
-        words.text(f"gate.{name}") if name and words.has(f"gate.{name}") else sentence
-        for name, sentence in zip(names, item.why, strict=False)
-    ]
-
-
-def _says_ranking(model: Scorer, words: Words) -> list[Says]:
-    lift = model.metric("lift_at_10_percent")
-    if lift is None or lift.value is None:
-        return []
-    if lift.value <= 1.0:
-        return [("no", words.text("trust.ranking_none"))]
-    sure = lift.low is None or lift.low > 1.0
-    text = "trust.ranking" if sure else "trust.ranking_unsure"
-    return [("yes" if sure else "no", words.text(text, lift=words.figure(lift.value, 1)))]
-
-
-def _says_baselines(model: Scorer, baselines: Sequence[Scorer], words: Words) -> list[Says]:
-    mine = model.metric("roc_auc")
-    others = [
-        (found.value, scorer.name)
-        for scorer in baselines
-        if (found := scorer.metric("roc_auc")) is not None and found.value is not None
-    ]
-    if mine is None or mine.value is None or not others:
-        return []
-    best, name = max(others)
-    clear = (mine.low if mine.low is not None else mine.value) > best
-    text = words.text(
-        "trust.better" if clear else "trust.not_better",
-        name=words.text(f"baselines.{name}"),
-        metric=words.text("metrics.roc_auc"),
-        value=words.figure(mine.value),
-        low=words.figure(mine.low if mine.low is not None else mine.value),
-        high=words.figure(mine.high if mine.high is not None else mine.value),
-        other=words.figure(best),
-    )
-    return [("yes" if clear else "no", text)]
-
-
-def _says_calibration(bins: Sequence[CalibrationBin], words: Words) -> list[Says]:
-    """Judged where it matters: by the highest predictions that enough scores stand behind."""
-    if not bins:
-        return []
-    enough = max(20, sum(item.rows for item in bins) // 50)
-    shown = max(
-        bins, key=lambda item: (item.rows >= enough, item.predicted if item.rows >= enough else 0)
-    )
-    low, high = shown.low, shown.high
-    right = low is not None and high is not None and low <= shown.predicted <= high
-    text = words.text(
-        "trust.calibrated" if right else "trust.uncalibrated",
-        rows=words.count(shown.rows),
-        told=words.percent(shown.predicted),
-        came=words.percent(shown.observed),
-    )
-    return [("yes" if right else "no", text)]
-
-
-def _metric_rows(scorers: Sequence[Scorer], words: Words) -> list[MetricRow]:
-    rows = []
-    for name in _SHOWN:
-        cells = [_cell(scorer, name, words) for scorer in scorers]
-        if any(cell.value for cell in cells):
-            note = words.text(f"metric_notes.{name}")
-            rows.append(MetricRow(words.text(f"metrics.{name}"), note, tuple(cells)))
-    return rows
-
-
-def _cell(scorer: Scorer, name: str, words: Words) -> Cell:
-    metric = scorer.metric(name)
-    if metric is None or metric.value is None:
-        return Cell("", "")
-    low, high = metric.low, metric.high
-    interval = ""
-    if low is not None and high is not None:
-        interval = f"{_figure(name, low, words)} – {_figure(name, high, words)}"
-    return Cell(_figure(name, metric.value, words), interval)
-
-
-def _figure(name: str, value: float, words: Words) -> str:
-    if name in _SHARES:
-        return words.percent(value).text
-    return words.figure(value, 3 if name == "log_loss" else 2)
-
-
-def _spoken_calibration(bins: Sequence[CalibrationBin], words: Words) -> str:
-    told = ", ".join(
-        f"{words.percent(item.predicted).text} → {words.percent(item.observed).text}"
-        for item in bins
-    )
-    return f"{words.text('trust.chart')}: {told}"
 
 
 # Data

@@ -31,7 +31,7 @@ STATISTICAL: tuple[AuditCheck, ...] = (
     "knows_the_date",
     "filled_only_for_churners",
 )
-TODO: Mapping[AuditCheck, str] = {
+ADVICE: Mapping[AuditCheck, str] = {
     "single_feature_auc": "Ask how its value comes to be known: is it written when, or after, the "
     "outcome comes?",
     "knows_the_date": "See whether its table knows the outcome's date before as_of; cut it by "
@@ -58,9 +58,9 @@ class Finding:
     waived: str | None = None
 
     @property
-    def todo(self) -> str:
+    def advice(self) -> str:
         """What to do about it."""
-        return TODO[self.check]
+        return ADVICE[self.check]
 
     @property
     def sentence(self) -> str:
@@ -69,7 +69,7 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**asdict(self), "todo": self.todo}
+        return {**asdict(self), "advice": self.advice}
 
 
 def finding_of(plain: Mapping[str, Any]) -> Finding:
