@@ -5,18 +5,15 @@ a funnel, movements of MRR. Declared as the catalogue declares its own."""
 
 from __future__ import annotations
 
+from churnml.features.families.product import COMPLETED, KINDS, MODULES, VIEWED
 from churnml.features.families.usage import (
-    COMPLETED,
     DAYS,
     EVENTS,
     HUMAN,
-    KINDS,
     LOGINS,
-    MODULES,
     QUANTITY,
     TIME,
     USERS,
-    VIEWED,
 )
 from churnml.features.spec import (
     Cadence,

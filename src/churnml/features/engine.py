@@ -1,6 +1,6 @@
 """Compute declared features for every snapshot of the spine. Owns the order of the work.
 
-Declarations say what; `engine_events` and `engine_tables` say how. Nothing here knows a target, a
+Declarations say what; `engine_plan` and its parts say how. Nothing here knows a target, a
 horizon or a label."""
 
 from __future__ import annotations
@@ -31,11 +31,20 @@ def build_features(
 
     Needs the workspace's tables, and `spine`, `known_spans`, `known_ledger` (snapshots.cohort).
     basis: "list" or "net", the MRR that contraction and expansion are measured on.
-    Numeric features are DOUBLE (NULL: missing), categorical ones VARCHAR. Rows keep the order of
-    the spine: as_of, then account_id.
+    Numeric features are DOUBLE (NULL: missing), categorical ones VARCHAR. Rows come in no order.
     """
-    account_rows(connection, features, columns, meanings, basis).finish(connection)
-    connection.execute("drop table account_rows")
+    plan, own, book, source = _planned(connection, features, columns, meanings, basis)
+    tables = book.build(connection, source)
+    own |= {name: f"{table}.{name}" for name, table in tables.items()}
+    wanted = "".join(f", {own[feature.name]} as {feature.name}" for feature in features)
+    joins = "".join(f" join {table} using (n)" for table in tables.values())
+    connection.execute(
+        "create or replace table feature_rows as select s.account_id, s.as_of"
+        f"{wanted} from {source}{joins}"
+    )
+    for table in tables.values():
+        connection.execute(f"drop table {table}")
+    plan.drop(connection)
 
 
 def plan_of(
@@ -60,32 +69,41 @@ def account_rows(
     columns: Mapping[str, frozenset[str]],
     meanings: Mapping[str, Sequence[str]],
     basis: str,
-) -> Book:
+) -> None:
     """Make `account_rows`: n, account_id, as_of, the features of one account, and what the book needs.
 
-    Accounts can be computed apart; the returned book makes `feature_rows` out of all of them.
+    For whoever computes accounts apart; `Book.finals` makes the features out of all of them.
     """
+    plan, own, book, source = _planned(connection, features, columns, meanings, basis)
+    wanted = [f"{sql} as {name}" for name, sql in own.items()] + book.columns
+    selected = "".join(f", {column}" for column in wanted)
+    connection.execute(
+        "create or replace temp table account_rows as select n, s.account_id, s.as_of"
+        f"{selected} from {source}"
+    )
+    plan.drop(connection)
+
+
+def _planned(
+    connection: duckdb.DuckDBPyConnection,
+    features: Sequence[Feature],
+    columns: Mapping[str, frozenset[str]],
+    meanings: Mapping[str, Sequence[str]],
+    basis: str,
+) -> tuple[Plan, dict[str, str], Book, str]:
+    """What `plan_of` says, with all relations made; and the relation that its SQL is over."""
     connection.execute(
         f"create or replace temp table known_movements as {movements('known_ledger', basis)}"
     )
     plan, own, book = plan_of(features, columns, meanings)
     joins = plan.build(connection)
-    wanted = [f"{sql} as {name}" for name, sql in own.items()] + book.columns
-    selected = "".join(f", {column}" for column in wanted)
-    connection.execute(
-        f"create or replace temp table account_rows as select n, s.account_id, s.as_of{selected} "
-        f"from spine s join event_values v using (n) {' '.join(joins)}"
-    )
-    plan.drop(connection)
-    return book
+    return plan, own, book, f"spine s join event_values v using (n) {' '.join(joins)}"
 
 
 def feature_frame(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """`feature_rows` as a pandas frame: float64 columns, text columns with None for missing."""
-    frame: pd.DataFrame = connection.execute(
-        "select * from feature_rows order by as_of, account_id"
-    ).df()
-    return frame
+    """`feature_rows` as a pandas frame, ordered by as_of, account_id: float64 and text columns."""
+    frame: pd.DataFrame = connection.execute("from feature_rows").df()
+    return frame.sort_values(["as_of", "account_id"], ignore_index=True)
 
 
 def context_frame(

@@ -1,7 +1,7 @@
 """Features that look at the whole book: an account against all others at the same `as_of`.
 
-The only features that are no function of one account's rows. They are made last, out of one row per
-snapshot, so whoever computes accounts apart (shard by shard) adds them when all rows are together."""
+The only features that are no function of one account's rows: whoever computes accounts apart (shard by
+shard) adds them when all rows are together."""
 
 from __future__ import annotations
 
@@ -39,13 +39,26 @@ class Book:
         """SQL of the features in their order over `account_rows`, as any engine with windows has it."""
         return [f"{sql or name} as {name}" for name, sql in self._finals.items()]
 
-    def finish(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make `feature_rows` out of `account_rows` (n, account_id, as_of, features, b_ columns)."""
-        wanted = "".join(f", {final}" for final in self.finals)
+    def build(self, connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
+        """Make a table (n, feature) for each of the book's features. Returns feature -> its table.
+
+        source: the relation of all snapshots (n, s.as_of) on which `columns` are computed.
+        """
+        made = {name: sql for name, sql in self._finals.items() if sql is not None}
+        if not made:
+            return {}
+        listed = ", ".join(self.columns)
         connection.execute(
-            f"create or replace table feature_rows as select account_id, as_of{wanted} "
-            "from account_rows order by n"
+            f"create or replace temp table book_rows as select n, s.as_of, {listed} from {source}"
         )
+        # One at a time: a window moves every column of its rows about, wanted or not.
+        for name, sql in made.items():
+            connection.execute(
+                f"create or replace temp table book_{name} as select n, {sql} as {name} "
+                "from book_rows"
+            )
+        connection.execute("drop table book_rows")
+        return {name: f"book_{name}" for name in made}
 
     def _final(self, fn: Function) -> str | None:
         """SQL of a book's feature over `account_rows`; None for a feature of one account."""
@@ -66,10 +79,14 @@ class Book:
     def _rank(self, of: Function) -> str:
         value = self._column(self._plan.expression(of), "double")
         segment = self._column(self._plan.expression(Sql("segment")), "varchar")
-        peers = f"partition by as_of, {segment}"
-        lower = f"rank() over ({peers} order by {value} nulls last) - 1"
-        ties = f"count(*) over ({peers}, {value}) - 1"
-        others = f"count({value}) over ({peers}) - 1"
+        # The same order three times: one sort serves all.
+        peers = f"partition by as_of, {segment} order by {value} nulls last"
+        lower = f"rank() over ({peers}) - 1"
+        ties = f"count(*) over ({peers} range between current row and current row) - 1"
+        others = (
+            f"count({value}) over ({peers} rows between unbounded preceding and unbounded following)"
+            " - 1"
+        )
         return (
             f"case when {value} is not null and {segment} is not null then "
             f"cast(2 * ({lower}) + {ties} as double) / nullif(2 * ({others}), 0) end"

@@ -35,8 +35,9 @@ def write_features_on_spark(
         from churnml.features.engine_spark import build, open_session, told, write_rows
         from churnml.sources.spark import spark_tables
     except ModuleNotFoundError as error:
+        absent = str(error.name).partition(".")[0]
         raise ConfigError(
-            f"--on spark: found no {error.name} here. Expected PySpark 4. Install it with: "
+            f"--on spark: found no {absent} here. Expected PySpark 4. Install it with: "
             "pip install 'churnml[spark]'"
         ) from None
     # Workers are to be what we are: the `python3` of the PATH may lack every library.

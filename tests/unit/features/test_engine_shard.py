@@ -73,7 +73,10 @@ def test_shards_of_streamed_rows_are_the_whole_build(
         "from shards"
     )
     _, _, book = plan_of(features, workspace.columns, workspace.meanings)
-    book.finish(together)
+    finals = ", ".join(book.finals)
+    together.execute(
+        f"create table feature_rows as select account_id, as_of, {finals} from account_rows"
+    )
     pd.testing.assert_frame_equal(feature_frame(together), whole, check_exact=True)
 
 

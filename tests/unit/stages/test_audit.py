@@ -12,6 +12,7 @@ import pytest
 from churnml.config import parse_config
 from churnml.errors import ConfigError
 from churnml.features import catalog, engine_tables
+from churnml.features.engine_small import Small
 from churnml.features.spec import Feature, Sql
 from churnml.stages.audit import audit, check_waivers, rebuilt_findings
 from churnml.stages.project import open_project
@@ -35,16 +36,14 @@ dates = 1
 families = {families}
 """
 WAIVER = '\n[[audit.waive]]\nfeature = "{}"\ncheck = "{}"\nreason = "seen and agreed"\n'
+TICKETS = "(select s.n, t.* from spine s join tickets t on t.account_id = s.account_id and {})"
 PLANTED = {
     # Reads rows that have not happened yet.
-    "tickets_to_come": "select s.n, count(*) as x from spine s join tickets t "
-    "on t.account_id = s.account_id and t.opened_at > s.as_of group by all",
+    "tickets_to_come": Small(TICKETS.format("t.opened_at > s.as_of"), "count(*)"),
     # Reads a column before it is filled.
-    "tickets_that_close": "select s.n, count(t.closed_at) as x from spine s join tickets t "
-    "on t.account_id = s.account_id and t.opened_at <= s.as_of group by all",
+    "tickets_that_close": Small(TICKETS.format("t.opened_at <= s.as_of"), "count(closed_at)"),
     # Reads rows by when they happened, whenever they became known.
-    "tickets_happened": "select s.n, count(*) as x from spine s join tickets t "
-    "on t.account_id = s.account_id and t.opened_at <= s.as_of group by all",
+    "tickets_happened": Small(TICKETS.format("t.opened_at <= s.as_of"), "count(*)"),
 }
 FOUND = {
     ("tickets_to_come", "target_time_mutation"),
