@@ -36,7 +36,9 @@ def _median(feature: Feature) -> float:
         return 1.0
     if is_change(feature):
         return 0.0 if isinstance(feature.fn, Slope) else 0.02
-    if feature.unit not in MEDIANS and feature.unit.startswith(("share", "rank", "points of share")):
+    if feature.unit not in MEDIANS and feature.unit.startswith(
+        ("share", "rank", "points of share")
+    ):
         return 0.4
     return MEDIANS.get(feature.unit, 40.0 if feature.unit.endswith("per week") else 8.0)
 
@@ -53,7 +55,12 @@ def _values(feature: Feature) -> list[float | str | None]:
     median = _median(feature)
     high = median * (1.15 if feature.unit.startswith("points") else 2.5)
     values: list[float | str | None] = [high, median / 4, 0.0, None]
-    if feature.unit.endswith("s") and median > 1 and "points" not in feature.unit and "second" not in feature.unit:
+    if (
+        feature.unit.endswith("s")
+        and median > 1
+        and "points" not in feature.unit
+        and "second" not in feature.unit
+    ):
         values.insert(2, 1.0)
     if feature.name.startswith("days_since"):
         values.append(400.0)

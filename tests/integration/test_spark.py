@@ -47,8 +47,9 @@ SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.memory": "1g",
     "spark.sql.shuffle.partitions": "2",
-    # Little data, many plans: compiling them well takes longer than running them.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # Little data, many plans: compiling them well takes longer than running them, and so does watching.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData",
+    "spark.ui.showConsoleProgress": "false",
     "spark.sql.codegen.wholeStage": "false",
     # Moments without a zone must not be read in the zone of whoever opened the session.
     "spark.sql.session.timeZone": "Asia/Tokyo",
