@@ -129,7 +129,8 @@ def write_whole_folder(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises: ChurnmlError if the place cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Not hidden by a dot: Spark reads no such folder.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     before = path.with_name(f".{path.name}.{os.getpid()}.before")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

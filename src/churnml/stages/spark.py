@@ -51,7 +51,8 @@ def write_features_on_spark(
     found: list[Written] = []
 
     def write(folder: Path) -> None:
-        found.append(write_rows(session, rows, folder))
+        # Whole: a session that was running already has a working folder of its own.
+        found.append(write_rows(session, rows, folder.resolve()))
         if found[0].rows == 0:
             raise nobody_eligible(config, f"at {as_of:%Y-%m-%d}" if as_of else "at any date")
 
