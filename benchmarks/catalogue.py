@@ -6,6 +6,7 @@ features of the first catalogue and on all, and judges both on the same test row
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def run(folder: Path, table: Table, console: Console) -> None:
                     for features in (built.features, first)
                 )  # fmt: skip
             except Refused as refusal:
-                console.print(f"  {refusal}")
+                console.print(f"  {refusal}", markup=False)
                 continue
             judged = compare(
                 whole, fewer, config.capacity.of, config.training.bootstrap_rounds,
@@ -70,8 +71,8 @@ def run(folder: Path, table: Table, console: Console) -> None:
                 )  # fmt: skip
 
 
-def main() -> None:
-    """Run the projects named on the command line."""
+def main() -> int:
+    """Run the projects named on the command line. Returns 1 if one of them could not be read."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("projects", nargs="+", type=Path)
     console = Console(width=150)
@@ -79,13 +80,17 @@ def main() -> None:
         "company", "target", "metric", "test accounts with outcome", "first catalogue",
         "whole catalogue", "difference",
     )  # fmt: skip
+    failed = False
     for folder in parser.parse_args().projects:
         try:
             run(folder, table, console)
         except ChurnmlError as error:
-            console.print(f"{folder}: {error}")
-    console.print(table)
+            failed = True
+            console.print(f"{folder}: {error}", markup=False)
+    if table.row_count:
+        console.print(table)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from churnml import __version__
 
@@ -84,7 +85,8 @@ def table(
         number = index < len(right) and right[index] == "n"
         shown.add_column(column, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+        # Texts: "[tables.users]" in a sentence, or a segment's name, is no markup of ours.
+        shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     out.print(shown)
     out.print()
 
@@ -96,7 +98,7 @@ def line(text: str = "") -> None:
 
 def say(text: str) -> None:
     """Print one line of progress to standard error, so that --json stays clean."""
-    err.print(text, style="dim")
+    err.print(text, style="dim", markup=False)
 
 
 def share(value: float | None, digits: int = 0) -> str:

@@ -126,11 +126,15 @@ def literal(value: str) -> str:
 
 
 def own_sql(config: Config, name: str, environment: Mapping[str, str]) -> str | None:
-    """The user's SQL for a table, if `churnml.toml` gives some. Raises: ConfigError (expand)."""
+    """The user's SQL for a table, if `churnml.toml` gives some: it may be put in parentheses.
+
+    Raises: ConfigError (expand).
+    """
     table = config.tables.get(name)
     if table is None or table.sql is None:
         return None
-    return expand(table.sql.strip().rstrip(";"), environment, f"tables.{name}.sql")
+    # Its last line may be a comment, which would swallow what follows on that line.
+    return expand(table.sql.strip().rstrip(";"), environment, f"tables.{name}.sql") + "\n"
 
 
 def _unreadable(name: str, said: str, expected: str) -> Fault:

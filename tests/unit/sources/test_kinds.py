@@ -98,6 +98,17 @@ def test_sql_over_a_duckdb_file_names_the_files_own_tables(
     assert rows(opened(config, tmp_path)) == expected
 
 
+def test_sql_may_end_with_a_comment(
+    tmp_path: Path, expected: dict[str, list[tuple[object, ...]]]
+) -> None:
+    database(tmp_path / "w.duckdb")
+    config = (
+        "[source]\nkind = 'duckdb'\npath = 'w.duckdb'\n"
+        "[tables.events]\nsql = 'from events -- all (of them'"
+    )
+    assert rows(opened(config, tmp_path)) == expected
+
+
 def test_sql_that_fails_is_one_fault(tmp_path: Path) -> None:
     database(tmp_path / "w.duckdb")
     config = (
