@@ -14,7 +14,16 @@ from churnml.config import CohortConfig, LedgerConfig, parse_config
 from churnml.features.catalog import CATALOG, available
 from churnml.features.engine import build_features, feature_frame
 from churnml.features.engine_tables import EXPRESSIONS
-from churnml.features.spec import FAMILIES, AgainstBook, Difference, Function, Rank, Ratio, Sql
+from churnml.features.spec import (
+    FAMILIES,
+    AgainstBook,
+    Difference,
+    Function,
+    Parts,
+    Rank,
+    Ratio,
+    Sql,
+)
 from churnml.snapshots.cohort import build_spine
 from churnml.sources.workspace import open_workspace
 
@@ -32,16 +41,28 @@ CONFIG = parse_config('[source]\npath = "."\ndata_through = 2024-09-16')
 
 
 @pytest.mark.parametrize("calendar", DATES)
-@pytest.mark.parametrize(("seed", "many_users"), [(1, 0), (2, 150)])
+@pytest.mark.parametrize(
+    ("seed", "many_users", "modules", "make_ups"),
+    [(1, 0, 1, True), (2, 150, 1, True), (2, 150, 20, False), (1, 0, 70, False)],
+)
 def test_every_feature_equals_its_definition(
-    tmp_path: Path, seed: int, many_users: int, calendar: str
+    tmp_path: Path, seed: int, many_users: int, modules: int, make_ups: bool, calendar: str
 ) -> None:
+    """modules: how many each module is split into (bits fill one word, two, or too many for the
+    account's cells). make_ups: with the features that count slot by slot, which moves users and
+    modules out of the account's cells."""
     tables = company.tables(seed, many_users=many_users)
+    if modules > 1:
+        events = tables["events"]
+        parts = pd.Series(range(len(events)), index=events.index) * 7919 % modules
+        tables["events"] = events.assign(module=events["module"] + "-" + parts.astype(str))
     workspace = open_workspace(
         CONFIG, company.write(tables, tmp_path), {}, datetime(2026, 1, 1), threads=1
     )
     build_spine(workspace.connection, DATES[calendar], LedgerConfig(), CohortConfig(min_age_days=0))
     features = available(workspace.columns, workspace.meanings, FAMILIES)
+    if not make_ups:
+        features = tuple(f for f in features if not isinstance(f.fn, Parts))
     build_features(workspace.connection, features, workspace.columns, workspace.meanings, "list")
     frame = feature_frame(workspace.connection)
     assert len(frame) > 10

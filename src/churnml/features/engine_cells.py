@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from churnml.features.engine_entities import Entities
+from churnml.features.engine_entities import Entities, Entity, InCells
 from churnml.features.engine_grid import (
     DAY_BITS,
     Aggregate,
@@ -76,7 +76,10 @@ class Cells:
     def build(self) -> tuple[list[str], list[str]]:
         """Make the relations of values. Returns (columns, joins) over `spine s join account_keys`."""
         self._points()
-        self._account_cells()
+        entities = Entities(self._connection, self._grid, self._windows, self.predicate)
+        asked = self._entities()
+        inside = entities.in_cells(asked)
+        self._account_cells(inside)
         columns, joins = self._edges()
         sums = [value for value in self._values if not value.slotted]
         if sums:
@@ -89,18 +92,8 @@ class Cells:
             self._windows.sums("sums", f"({cells})", sums)
             joins.append("left join sums using (k, a)")
             columns += [f"coalesce(sums.{value.name}, 0) as {value.name}" for value in sums]
-        entities = Entities(self._connection, self._grid, self._windows, self.predicate)
-        slotted = [value for value in self._values if value.slotted]
-        for entity in sorted(
-            {value.measure.column or "" for value in slotted}
-            | {part.function.by for part in self._wanted.parts}
-        ):
-            more = entities.build(
-                entity,
-                [value for value in slotted if value.measure.column == entity],
-                [minus for minus in self._wanted.minus if minus.left.measure.column == entity],
-                [part for part in self._wanted.parts if part.function.by == entity],
-            )
+        for entity in asked:
+            more = entities.build(entity, inside.cells.get(entity.column))
             columns += more[0]
             joins += more[1]
         keyed = self._key_users.build()
@@ -108,6 +101,20 @@ class Cells:
             joins.append("left join key_values using (k, a)")
             columns += keyed
         return columns, joins
+
+    def _entities(self) -> list[Entity]:
+        slotted = [value for value in self._values if value.slotted]
+        columns = {value.measure.column or "" for value in slotted}
+        columns |= {part.function.by for part in self._wanted.parts}
+        return [
+            Entity(
+                column,
+                [value for value in slotted if value.measure.column == column],
+                [minus for minus in self._wanted.minus if minus.left.measure.column == column],
+                [part for part in self._wanted.parts if part.function.by == column],
+            )
+            for column in sorted(columns)
+        ]
 
     def predicate(self, where: Where) -> str:
         """SQL over an event row for the parts of `where` that the row itself decides."""
@@ -135,8 +142,11 @@ class Cells:
         )
         self._make("points", "select k, a from spine join account_keys using (account_id)")
 
-    def _account_cells(self) -> None:
-        """`account_cells`: sums, days (as bits), first and last days, per account, week and visibility."""
+    def _account_cells(self, inside: InCells) -> None:
+        """`account_cells`: sums, bits, first and last days, per account, week and visibility.
+
+        Where cells are parted by words of users, all but the users' bits add up over the words.
+        """
         occurred, _ = AsOfView().event_days()
         columns = {"first_day": f"min({occurred})"}
         for value in self._values:
@@ -150,11 +160,13 @@ class Cells:
                 columns[edge_of(edge, where)] = (
                     f"{fold}({occurred}) filter (where {self.predicate(where)})"
                 )
+        columns |= inside.columns
         listed = "".join(f", {sql} as {name}" for name, sql in columns.items())
+        word = f", {inside.key} as word" if inside.key else ""
         self._make(
             "account_cells",
-            f"select {self._grid.keys()}{listed} from events join account_keys using (account_id) "
-            "group by all",
+            f"select {self._grid.keys()}{word}{listed} from events "
+            f"join account_keys using (account_id){inside.joins} group by all",
         )
 
     def _folds(self) -> list[tuple[str, str, dict[Where, str]]]:

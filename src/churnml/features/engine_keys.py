@@ -95,7 +95,7 @@ class KeyUsers:
         """`key_holders` (k, a, u, roles): who holds which key roles at each snapshot."""
         self._make(
             "key_holders",
-            f"select k, a, u, list(distinct role) as roles from ({AsOfView().rows('users')}) "
+            f"select k, a, u, bit_or({_BIT}) as roles from ({AsOfView().rows('users')}) "
             f"join holders using (account_id, user_id) where role in ({_ROLES}) "
             "and (valid_to is null or valid_to > as_of) group by all",
         )
@@ -135,7 +135,9 @@ class KeyUsers:
 
 
 _ROLES = ", ".join(f"'{role}'" for role in KEY_ROLES)
+_BITS = {role: 1 << place for place, role in enumerate(KEY_ROLES)}
+_BIT = "case role " + " ".join(f"when '{role}' then {bit}" for role, bit in _BITS.items()) + " end"
 
 
 def _holds(where: Where) -> str:
-    return f" and list_contains(h.roles, '{where.role}')" if where.role is not None else ""
+    return f" and h.roles & {_BITS[where.role]} > 0" if where.role is not None else ""
