@@ -125,6 +125,22 @@ class Grid:
         """SQL: the cell d is the one that the window cuts."""
         return f"{spine}.a - d.o = {window[1] - self.rest(window)}"
 
+    def reached(self, cells: str, key: str, values: Iterable[Value], spine: str = "s") -> str:
+        """SQL of `cells d` and the condition on which a snapshot's windows may reach them.
+
+        A week's cell names the few weeks that look back on it, which can be looked up; a day's cell is
+        compared with all dates of the calendar.
+        """
+        longest = max(value.window[1] for value in values)
+        same = f"d.{key} = {spine}.{key}"
+        if self.width == 1:
+            return f"{cells} d on {same} and d.o <= {spine}.a and d.o > {spine}.a - {longest}"
+        weeks = -(-longest // self.width)
+        return (
+            f"(select c.*, c.o + {self.width} * t.i as a from {cells} c, range({weeks}) t(i)) d "
+            f"on {same} and d.a = {spine}.a"
+        )
+
     def steps(self, window: Window) -> Window:
         """The window's whole cells as cells back from its end, half-open."""
         return window[0] // self.width, window[1] // self.width

@@ -48,11 +48,11 @@ class KeyUsers:
                 f"cast({self._value(value, tests)} as bigint) as {value.name}"
                 for value in self._values
             )
-            longest = max(value.window[1] for value in self._values)
+            cells = self._grid.reached("key_cells", "u", self._values, "h")
             self._make(
                 "key_sums",
-                f"select h.k, h.a, {columns} from key_holders h join key_cells d on d.u = h.u and "
-                f"{AsOfView().sees_day('d.v', 'h')} and d.o > h.a - {longest} group by h.k, h.a",
+                f"select h.k, h.a, {columns} from key_holders h join {cells} and "
+                f"{AsOfView().sees_day('d.v', 'h')} group by h.k, h.a",
             )
             joins.append("left join key_sums using (k, a)")
             wanted += [f"coalesce(key_sums.{v.name}, 0) as {v.name}" for v in self._values]

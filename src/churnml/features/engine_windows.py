@@ -25,16 +25,11 @@ class Windows:
         self._connection = connection
         self._grid = grid
 
-    def sums(self, table: str, cells: str, values: Sequence[Value], also: str = "") -> None:
-        """Make `table` (k, a, a column per value) of counts, sums and days over `cells` (k, o, v).
-
-        also: a further key of the cells, and then of the table.
-        """
+    def sums(self, table: str, cells: str, values: Sequence[Value]) -> None:
+        """Make `table` (k, a, a column per value) of counts, sums and days over `cells` (k, o, v)."""
         if self._grid.width == 1:
-            wanted = ", ".join(self._finished(value, self._joined(value)) for value in values)
-            self._make(table, self._by_join(cells, values, wanted, also=also))
+            self.spread_sums(table, cells, values)
             return
-        keys = f"k, {also}" if also else "k"
         columns = {
             column_of((value.measure, rest)): _is_bits(value)
             for value in values
@@ -50,31 +45,36 @@ class Windows:
         added = [value for value in values if not _is_bits(value)]
         totals = dict.fromkeys(column_of((value.measure, 0)) for value in added)
         running = "".join(
-            f", sum({name}) over (partition by {keys} order by a) as t_{name}" for name in totals
+            f", sum({name}) over (partition by k order by a) as t_{name}" for name in totals
         )
-        framed = ", ".join(f"{self._framed(value, keys)} as {value.name}" for value in values)
+        framed = ", ".join(f"{self._framed(value)} as {value.name}" for value in values)
         self._make(
             "framed",
-            f"with weeks as (select {keys}, o, {folded} from {cells} group by {keys}, o), "
-            f"filled as ({self._filled('weeks', keys, columns, values)}), "
-            f"running as (select *{running} from filled), framed as (select {keys}, a, {framed} "
-            f"from running window w as (partition by {keys} order by a)) "
+            f"with weeks as (select k, o, {folded} from {cells} group by k, o), "
+            f"filled as ({self._filled('weeks', 'k', columns, values)}), "
+            f"running as (select *{running} from filled), framed as (select k, a, {framed} "
+            "from running window w as (partition by k order by a)) "
             "from framed where a in (select a from calendar)",
         )
         late = ", ".join(
             f"{self._joined(value, _mending(value))} as {value.name}" for value in values
         )
-        self._make(
-            "mended",
-            self._by_join(f"(from {cells} where v > o)", values, late, seen=False, also=also),
-        )
+        self._make("mended", self._by_join(f"(from {cells} where v > o)", values, late, seen=False))
         wanted = ", ".join(self._finished(value, self._mended(value)) for value in values)
         self._make(
             table,
-            f"select {keys}, a, {wanted} from points join framed f using (k, a) "
-            f"left join mended m using ({keys}, a)",
+            f"select k, a, {wanted} from points join framed f using (k, a) "
+            "left join mended m using (k, a)",
         )
         self._drop("framed", "mended")
+
+    def spread_sums(self, table: str, cells: str, values: Sequence[Value], also: str = "") -> None:
+        """The same for cells that are few beside the rows of a dense grid, or have no such grid.
+
+        also: a further key of the cells, and then of the table.
+        """
+        wanted = ", ".join(self._finished(value, self._joined(value)) for value in values)
+        self._make(table, self._by_join(cells, values, wanted, also=also))
 
     def distincts(
         self, table: str, values: Sequence[Value], minus: Sequence[Minus], flags: Flags
@@ -153,12 +153,11 @@ class Windows:
     ) -> str:
         """SQL of values per snapshot over the cells that it sees (not seen: over all that occurred by
         then; `wanted` tells which of them were known)."""
-        longest = max(value.window[1] for value in values)
-        condition = AsOfView().sees_day("d.v", "s") if seen else "d.o <= s.a"
+        condition = f" and {AsOfView().sees_day('d.v', 's')}" if seen else ""
         keys = f"s.k, s.a, d.{also}" if also else "s.k, s.a"
         return (
-            f"select {keys}, {wanted} from points s join {cells} d on d.k = s.k and {condition} "
-            f"and d.o > s.a - {longest} group by {keys}"
+            f"select {keys}, {wanted} from points s "
+            f"join {self._grid.reached(cells, 'k', values)}{condition} group by {keys}"
         )
 
     def _joined(self, value: Value, also: str = "") -> str:
@@ -196,12 +195,12 @@ class Windows:
             f"left join (select * rename (o as a) from {weeks}) using ({keys}, a)"
         )
 
-    def _framed(self, value: Value, keys: str) -> str:
+    def _framed(self, value: Value) -> str:
         """SQL over `running`: a sum (or the bits of days) of what occurred in the window."""
         rest = self._grid.rest(value.window)
         name, part = column_of((value.measure, 0)), column_of((value.measure, rest))
         if _is_bits(value):
-            return self._frame_of(value, keys, name, part)
+            return self._frame_of(value, "k", name, part)
         near, far = self._grid.steps(value.window)
         total = f"coalesce({_back(f't_{name}', near)}, 0) - coalesce({_back(f't_{name}', far)}, 0)"
         return f"{total} + coalesce({_back(part, far)}, 0)" if rest else total
