@@ -84,8 +84,8 @@ class Cells:
         sums = [value for value in self._values if not value.slotted]
         if sums:
             pairs = sorted({value.measure.column or "" for value in sums if value.paired})
-            for entity in pairs:
-                self._make(f"{entity}_pairs", self._pairs(entity, sums))
+            for column in pairs:
+                self._make(f"{column}_pairs", self._pairs(column, sums))
             cells = " union all by name ".join(
                 f"from {table}" for table in ("account_cells", *(f"{name}_pairs" for name in pairs))
             )
