@@ -68,6 +68,7 @@ class Cells:
         self._key_users = KeyUsers(
             connection,
             self._grid,
+            self._windows,
             [value for value in wanted.values if value.keyed],
             {where: name for where, name in wanted.lasts.items() if is_keyed(where)},
             self.predicate,

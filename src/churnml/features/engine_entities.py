@@ -201,7 +201,7 @@ class Entities:
     def _parts(self, table: str, parts: Sequence[Part], counted: Sequence[Value]) -> None:
         """Make `table` (k, a, a column per part) out of counts per slot and window."""
         cells = "(select * exclude (entity) from seen join slots using (k, entity))"
-        self._windows.spread_sums("slot_sums", cells, counted, also="slot")
+        self._windows.sums("slot_sums", cells, counted, also="slot")
         names = {(value.measure, value.window): value.name for value in counted}
         totals = ", ".join(f"sum({value.name}) as t_{value.name}" for value in counted)
         folded = ", ".join(f"{_fold(part, names)} as {part.name}" for part in parts)

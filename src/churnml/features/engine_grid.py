@@ -115,30 +115,32 @@ class Grid:
         occurred, _ = AsOfView().event_days()
         return f" and {self.end(occurred)} - {occurred} < {rest}" if rest else ""
 
-    def whole(self, window: Window, spine: str = "s") -> str:
-        """SQL: the cell d lies in the window with all its days."""
-        near, far = window[0], window[1] - self.rest(window)
-        age = f"{spine}.a - d.o"
+    def whole(self, window: Window) -> str:
+        """SQL: the cell d lies in the window of the snapshot s with all its days."""
+        near, far, age = window[0], window[1] - self.rest(window), "s.a - d.o"
         return f"{age} < {far}" if near == 0 else f"{age} >= {near} and {age} < {far}"
 
-    def cut(self, window: Window, spine: str = "s") -> str:
+    def cut(self, window: Window) -> str:
         """SQL: the cell d is the one that the window cuts."""
-        return f"{spine}.a - d.o = {window[1] - self.rest(window)}"
+        return f"s.a - d.o = {window[1] - self.rest(window)}"
 
-    def reached(self, cells: str, key: str, values: Iterable[Value], spine: str = "s") -> str:
-        """SQL of `cells d` and the condition on which a snapshot's windows may reach them.
+    def reached(
+        self, cells: str, key: str, values: Iterable[Value], unseen: bool = False
+    ) -> str:
+        """SQL of `cells d` and the condition on which the windows of a snapshot `s` reach them.
 
-        A week's cell names the few weeks that look back on it, which can be looked up; a day's cell is
-        compared with all dates of the calendar.
+        Those that it sees (unseen: that had occurred, but could not be known). A week's cell names the
+        weeks that look back on it, which can be looked up; a day's cell is compared with all dates.
         """
         longest = max(value.window[1] for value in values)
-        same = f"d.{key} = {spine}.{key}"
+        same, sees = f"d.{key} = s.{key}", AsOfView().sees_day("d.v", "s")
+        condition = f"not {sees}" if unseen else sees
         if self.width == 1:
-            return f"{cells} d on {same} and d.o <= {spine}.a and d.o > {spine}.a - {longest}"
-        weeks = -(-longest // self.width)
+            return f"{cells} d on {same} and d.o <= s.a and d.o > s.a - {longest} and {condition}"
+        first, end = ("o", "v") if unseen else ("v", f"o + {longest}")
         return (
-            f"(select c.*, c.o + {self.width} * t.i as a from {cells} c, range({weeks}) t(i)) d "
-            f"on {same} and d.a = {spine}.a"
+            f"(select *, unnest(range({first}, least({end}, o + {longest}), {self.width})) as a "
+            f"from {cells}) d on {same} and d.a = s.a and {condition}"
         )
 
     def steps(self, window: Window) -> Window:

@@ -25,10 +25,25 @@ class Windows:
         self._connection = connection
         self._grid = grid
 
-    def sums(self, table: str, cells: str, values: Sequence[Value]) -> None:
-        """Make `table` (k, a, a column per value) of counts, sums and days over `cells` (k, o, v)."""
+    def sums(
+        self,
+        table: str,
+        cells: str,
+        values: Sequence[Value],
+        points: str = "points",
+        key: str = "k",
+        also: str = "",
+    ) -> None:
+        """Make `table` (key, also, a, a column per value) of counts, sums and days over `cells`.
+
+        cells: (key, also, o, v) and a column per aggregate. points: the snapshots, (key, a) each once.
+        also: a further key of the cells, and then of the table. Where a snapshot has no row, nothing
+        was in its windows.
+        """
+        keys = f"{key}, {also}" if also else key
         if self._grid.width == 1:
-            self.spread_sums(table, cells, values)
+            wanted = ", ".join(self._finished(value, self._joined(value)) for value in values)
+            self._make(table, self._by_join(cells, values, wanted, points, key, also))
             return
         columns = {
             column_of((value.measure, rest)): _is_bits(value)
@@ -43,38 +58,31 @@ class Windows:
             for column, bits in columns.items()
         )
         added = [value for value in values if not _is_bits(value)]
+        bits = [value for value in values if _is_bits(value)]
         totals = dict.fromkeys(column_of((value.measure, 0)) for value in added)
         running = "".join(
-            f", sum({name}) over (partition by k order by a) as t_{name}" for name in totals
+            f", sum({name}) over (partition by {keys} order by a) as t_{name}" for name in totals
         )
-        framed = ", ".join(f"{self._framed(value)} as {value.name}" for value in values)
+        framed = ", ".join(f"{self._framed(value, keys)} as {value.name}" for value in values)
         self._make(
             "framed",
-            f"with weeks as (select k, o, {folded} from {cells} group by k, o), "
-            f"filled as ({self._filled('weeks', 'k', columns, values)}), "
-            f"running as (select *{running} from filled), framed as (select k, a, {framed} "
-            "from running window w as (partition by k order by a)) "
-            "from framed where a in (select a from calendar)",
+            f"with weeks as (select {keys}, o, {folded} from {cells} group by {keys}, o), "
+            f"filled as ({self._filled('weeks', keys, columns, values)}), "
+            f"running as (select *{running} from filled), framed as (select {keys}, a, {framed} "
+            f"from running window w as (partition by {keys} order by a)) "
+            f"select framed.* from framed join {points} using ({key}, a)",
         )
-        late = ", ".join(
-            f"{self._joined(value, _mending(value))} as {value.name}" for value in values
-        )
-        self._make("mended", self._by_join(f"(from {cells} where v > o)", values, late, seen=False))
+        late = f"(from {cells} where v > o)"
+        mended = {"unknown": (added, True), "late": (bits, False)}
+        joins = ""
+        for name, (those, unseen) in mended.items():
+            if those:
+                found = ", ".join(f"{self._joined(value)} as {value.name}" for value in those)
+                self._make(name, self._by_join(late, those, found, points, key, also, unseen))
+                joins += f" left join {name} using ({keys}, a)"
         wanted = ", ".join(self._finished(value, self._mended(value)) for value in values)
-        self._make(
-            table,
-            f"select k, a, {wanted} from points join framed f using (k, a) "
-            "left join mended m using (k, a)",
-        )
-        self._drop("framed", "mended")
-
-    def spread_sums(self, table: str, cells: str, values: Sequence[Value], also: str = "") -> None:
-        """The same for cells that are few beside the rows of a dense grid, or have no such grid.
-
-        also: a further key of the cells, and then of the table.
-        """
-        wanted = ", ".join(self._finished(value, self._joined(value)) for value in values)
-        self._make(table, self._by_join(cells, values, wanted, also=also))
+        self._make(table, f"select {keys}, a, {wanted} from framed{joins}")
+        self._drop("framed", *(name for name, (those, _) in mended.items() if those))
 
     def distincts(
         self, table: str, values: Sequence[Value], minus: Sequence[Minus], flags: Flags
@@ -106,21 +114,20 @@ class Windows:
             f"filled as ({self._filled('weeks', 'k, word', columns, values)}), "
             f"framed as (select k, word, a, {framed} "
             "from filled window w as (partition by k, word order by a)) "
-            "from framed where a in (select a from calendar)",
+            "select framed.* from framed join points using (k, a)",
         )
-        self._make(
-            "mended", self._by_join("(from entity_cells where v > o)", values, seen, also="word")
-        )
+        late = "(from entity_cells where v > o)"
+        self._make("late", self._by_join(late, values, seen, also="word"))
         both = ", ".join(
-            f"coalesce(f.{value.name}, 0) | coalesce(m.{value.name}, 0) as {value.name}"
+            f"coalesce(framed.{value.name}, 0) | coalesce(late.{value.name}, 0) as {value.name}"
             for value in values
         )
         self._make(
             table,
-            f"with words as (select k, a, {both} from framed f left join mended m "
-            f"using (k, a, word)) select k, a, {counted} from words group by k, a",
+            f"with words as (select k, a, {both} from framed left join late using (k, a, word)) "
+            f"select k, a, {counted} from words group by k, a",
         )
-        self._drop("framed", "mended")
+        self._drop("framed", "late")
 
     def told(self, table: str, folds: Mapping[str, tuple[str, str]]) -> None:
         """Make `table` (k, a, a column per fold): what columns of `account_cells` have told by a.
@@ -146,27 +153,26 @@ class Windows:
     def _by_join(
         self,
         cells: str,
-        values: Iterable[Value],
+        values: Sequence[Value],
         wanted: str,
-        seen: bool = True,
+        points: str = "points",
+        key: str = "k",
         also: str = "",
+        unseen: bool = False,
     ) -> str:
-        """SQL of values per snapshot over the cells that it sees (not seen: over all that occurred by
-        then; `wanted` tells which of them were known)."""
-        condition = f" and {AsOfView().sees_day('d.v', 's')}" if seen else ""
-        keys = f"s.k, s.a, d.{also}" if also else "s.k, s.a"
-        return (
-            f"select {keys}, {wanted} from points s "
-            f"join {self._grid.reached(cells, 'k', values)}{condition} group by {keys}"
-        )
+        """SQL of values per snapshot over the cells that it sees (unseen: over those that had occurred
+        by then, but could not be known)."""
+        keys = f"s.{key}, s.a, d.{also}" if also else f"s.{key}, s.a"
+        reached = self._grid.reached(cells, key, values, unseen)
+        return f"select {keys}, {wanted} from {points} s join {reached} group by {keys}"
 
-    def _joined(self, value: Value, also: str = "") -> str:
+    def _joined(self, value: Value) -> str:
         whole, rest = column_of((value.measure, 0)), self._grid.rest(value.window)
         fold = "bit_or" if _is_bits(value) else "sum"
-        parts = [f"{fold}(d.{whole}) filter (where {self._grid.whole(value.window)}{also})"]
+        parts = [f"{fold}(d.{whole}) filter (where {self._grid.whole(value.window)})"]
         if rest:
             part = column_of((value.measure, rest))
-            parts.append(f"{fold}(d.{part}) filter (where {self._grid.cut(value.window)}{also})")
+            parts.append(f"{fold}(d.{part}) filter (where {self._grid.cut(value.window)})")
         sign = " | " if _is_bits(value) else " + "
         return sign.join(f"coalesce({part}, 0)" for part in parts)
 
@@ -183,24 +189,27 @@ class Windows:
     def _filled(
         self, weeks: str, keys: str, columns: Iterable[str], values: Iterable[Value]
     ) -> str:
-        """SQL of a row per key and week, from the first week of the first date's windows on."""
+        """SQL of a row per key and week, from its first cell until no window reaches its last one.
+
+        What no date of the calendar looks back on is left out.
+        """
         listed = "".join(f", {column}" for column in columns)
         dates = self._connection.execute("select min(a), max(a) from calendar").fetchall()
         first, last = dates[0]
-        longest = max(self._grid.steps(value.window)[1] for value in values)
+        reach = 7 * max(self._grid.steps(value.window)[1] for value in values)
         return (
-            f"select {keys}, a{listed} from (select {keys}, "
-            f"unnest(range({first - 7 * longest}, {last + 1}, 7)) as a "
-            f"from (select distinct {keys} from {weeks})) "
+            f"select {keys}, a{listed} from (select {keys}, unnest(range("
+            f"greatest(min(o), {first - reach}), least(max(o) + {reach}, {last}) + 1, 7)) as a "
+            f"from {weeks} group by {keys}) "
             f"left join (select * rename (o as a) from {weeks}) using ({keys}, a)"
         )
 
-    def _framed(self, value: Value) -> str:
+    def _framed(self, value: Value, keys: str) -> str:
         """SQL over `running`: a sum (or the bits of days) of what occurred in the window."""
         rest = self._grid.rest(value.window)
         name, part = column_of((value.measure, 0)), column_of((value.measure, rest))
         if _is_bits(value):
-            return self._frame_of(value, "k", name, part)
+            return self._frame_of(value, keys, name, part)
         near, far = self._grid.steps(value.window)
         total = f"coalesce({_back(f't_{name}', near)}, 0) - coalesce({_back(f't_{name}', far)}, 0)"
         return f"{total} + coalesce({_back(part, far)}, 0)" if rest else total
@@ -224,8 +233,8 @@ class Windows:
 
     def _mended(self, value: Value) -> str:
         if _is_bits(value):
-            return f"coalesce(f.{value.name}, 0) | coalesce(m.{value.name}, 0)"
-        return f"f.{value.name} - coalesce(m.{value.name}, 0)"
+            return f"coalesce(framed.{value.name}, 0) | coalesce(late.{value.name}, 0)"
+        return f"framed.{value.name} - coalesce(unknown.{value.name}, 0)"
 
     @staticmethod
     def _finished(value: Value, found: str) -> str:
@@ -246,11 +255,6 @@ class Windows:
 
 def _is_bits(value: Value) -> bool:
     return value.measure.what == "days"
-
-
-def _mending(value: Value) -> str:
-    # Sums hold what nobody could know yet, which is taken out; bits lack what came late, which is added.
-    return " and d.v <= s.a" if _is_bits(value) else " and d.v > s.a"
 
 
 def _back(column: str, cells: int) -> str:
