@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import duckdb
 
 from churnml.features.engine_entities import Entities, Entity, InCells
+from churnml.features.engine_events import EventRows
 from churnml.features.engine_grid import (
     DAY_BITS,
-    Aggregate,
     Grid,
     Minus,
     Part,
@@ -24,9 +24,9 @@ from churnml.features.engine_grid import (
     is_keyed,
 )
 from churnml.features.engine_keys import KeyUsers
+from churnml.features.engine_scratch import Scratch
 from churnml.features.engine_windows import Windows
-from churnml.features.spec import Where
-from churnml.snapshots.views import AsOfView
+from churnml.features.spec import Measure, Where
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,13 @@ class Wanted:
             window for part in self.parts for window in part.windows
         ]
 
+    @property
+    def wheres(self) -> list[Where]:
+        """Which events anything asked for is about."""
+        measures = [value.measure for value in self.values]
+        measures += [part.function.measure for part in self.parts]
+        return [measure.where for measure in measures] + [*self.lasts, *self.firsts]
+
 
 class Cells:
     """Cells of one log and one calendar, for the values that a plan asks for."""
@@ -57,51 +64,57 @@ class Cells:
         columns: Iterable[str],
         wanted: Wanted,
     ):
-        self._connection = connection
-        self._meanings = meanings
-        self._columns = frozenset(columns)
+        self._scratch = Scratch(connection)
         self._wanted = wanted
         self._values = [value for value in wanted.values if not value.keyed]
-        days = [a for (a,) in connection.execute("select a from calendar").fetchall()]
+        days = [a for (a,) in self._scratch.rows("select a from calendar")]
         self._grid = Grid.over(days, wanted.windows)
-        self._windows = Windows(connection, self._grid)
+        self._rows = EventRows(
+            self._scratch, self._grid, meanings, frozenset(columns), wanted.wheres
+        )
+        self._windows = Windows(self._scratch, self._grid)
         self._key_users = KeyUsers(
-            connection,
+            self._scratch,
             self._grid,
             self._windows,
             [value for value in wanted.values if value.keyed],
             {where: name for where, name in wanted.lasts.items() if is_keyed(where)},
-            self.predicate,
+            self._rows.passes,
         )
 
     def build(self) -> tuple[list[str], list[str]]:
         """Make the relations of values. Returns (columns, joins) over `spine s join account_keys`."""
-        self._points()
-        entities = Entities(self._connection, self._grid, self._windows, self.predicate)
+        self._rows.build()
+        self._scratch.make("points", "select k, a from spine join account_keys using (account_id)")
+        entities = Entities(self._scratch, self._grid, self._windows, self._rows.passes)
         asked = self._entities()
         inside = entities.in_cells(asked)
         self._account_cells(inside)
+        self._scratch.drop(*inside.tables)
         columns, joins = self._edges()
         sums = [value for value in self._values if not value.slotted]
         if sums:
             pairs = sorted({value.measure.column or "" for value in sums if value.paired})
             for column in pairs:
-                self._make(f"{column}_pairs", self._pairs(column, sums))
+                self._scratch.make(f"{column}_pairs", self._pairs(column, sums))
             cells = " union all by name ".join(
                 f"from {table}" for table in ("account_cells", *(f"{name}_pairs" for name in pairs))
             )
             self._windows.sums("sums", f"({cells})", sums)
+            self._scratch.drop(*(f"{name}_pairs" for name in pairs))
             joins.append("left join sums using (k, a)")
             columns += [f"coalesce(sums.{value.name}, 0) as {value.name}" for value in sums]
         for entity in asked:
             more = entities.build(entity, inside.cells.get(entity.column))
             columns += more[0]
             joins += more[1]
-        keyed = self._key_users.build()
-        if keyed:
-            joins.append("left join key_values using (k, a)")
-            columns += keyed
-        return columns, joins
+        self._scratch.drop("account_cells")
+        more = self._key_users.build()
+        return columns + more[0], joins + more[1]
+
+    def drop(self) -> None:
+        """Drop what `build` made."""
+        self._scratch.clear()
 
     def _entities(self) -> list[Entity]:
         slotted = [value for value in self._values if value.slotted]
@@ -117,57 +130,26 @@ class Cells:
             for column in sorted(columns)
         ]
 
-    def predicate(self, where: Where) -> str:
-        """SQL over an event row for the parts of `where` that the row itself decides."""
-        tests = []
-        if where.human and "is_automated" in self._columns:
-            tests.append("not coalesce(is_automated, false)")
-        if where.stage is not None:
-            tests.append(f"stage = '{where.stage}'")
-        if where.meaning is not None:
-            names = ", ".join(
-                "'" + name.replace("'", "''") + "'" for name in self._meanings[where.meaning]
-            )
-            tests.append(f"event in ({names})")
-        return " and ".join(tests) or "true"
-
-    def _make(self, name: str, sql: str) -> None:
-        self._connection.execute(f"create or replace temp table {name} as {sql}")
-
-    def _points(self) -> None:
-        # Accounts become small numbers: grouping a log by text costs several times as much.
-        self._make(
-            "account_keys",
-            "select account_id, cast(row_number() over (order by account_id) as integer) as k "
-            "from (select distinct account_id from spine)",
-        )
-        self._make("points", "select k, a from spine join account_keys using (account_id)")
-
     def _account_cells(self, inside: InCells) -> None:
         """`account_cells`: sums, bits, first and last days, per account, week and visibility.
 
         Where cells are parted by words of users, all but the users' bits add up over the words.
         """
-        occurred, _ = AsOfView().event_days()
-        columns = {"first_day": f"min({occurred})"}
-        for value in self._values:
-            if not value.slotted and not value.paired:
-                for rest in self._grid.rests(value.window):
-                    columns[column_of((value.measure, rest))] = self._aggregate(
-                        (value.measure, rest)
-                    )
+        columns = {"first_day": "min(day)"}
+        summed = [value for value in self._values if not value.slotted and not value.paired]
+        for value in summed:
+            columns[column_of(value.measure)] = self._aggregate(value.measure)
         for edge, fold, wheres in self._folds():
             for where in wheres:
-                columns[edge_of(edge, where)] = (
-                    f"{fold}({occurred}) filter (where {self.predicate(where)})"
-                )
+                passes = self._rows.passes(where)
+                columns[edge_of(edge, where)] = f"{fold}(day) filter (where {passes})"
         columns |= inside.columns
         listed = "".join(f", {sql} as {name}" for name, sql in columns.items())
         word = f", {inside.key} as word" if inside.key else ""
-        self._make(
+        keys = self._grid.keys([*summed, *inside.values])
+        self._scratch.make(
             "account_cells",
-            f"select {self._grid.keys()}{word}{listed} from events "
-            f"join account_keys using (account_id){inside.joins} group by all",
+            f"select k, {keys}{word}{listed} from {inside.rows} group by all",
         )
 
     def _folds(self) -> list[tuple[str, str, dict[Where, str]]]:
@@ -182,42 +164,32 @@ class Cells:
         self._windows.told("edges", folds)
         return [f"edges.{name}" for name in folds], ["left join edges using (k, a)"]
 
-    def _aggregate(self, aggregate: Aggregate) -> str:
-        measure, rest = aggregate
-        condition = f"filter (where {self.predicate(measure.where)}{self._grid.within(rest)})"
+    def _aggregate(self, measure: Measure) -> str:
+        condition = f"filter (where {self._rows.passes(measure.where)})"
         if measure.what == "sum":
-            return f"coalesce(sum({measure.column}) {condition}, 0)"
+            return f"cast(coalesce(sum({measure.column}) {condition}, 0) as bigint)"
         if measure.what == "days":
-            occurred, _ = AsOfView().event_days()
-            return f"bit_or(1::ubigint << ({occurred} % {DAY_BITS})) {condition}"
+            return f"bit_or(1::ubigint << (day % {DAY_BITS})) {condition}"
         return f"count(*) {condition}"
 
     def _pairs(self, entity: str, values: Sequence[Value]) -> str:
         """SQL of counts of pairs of an entity and a day, each from the first event that could be seen."""
-        wanted: dict[str, Aggregate] = {}
-        for value in values:
-            if value.paired and value.measure.column == entity:
-                for rest in self._grid.rests(value.window):
-                    wanted[column_of((value.measure, rest))] = (value.measure, rest)
-        occurred, visible = AsOfView().event_days()
-        wheres = list(dict.fromkeys(measure.where for measure, _ in wanted.values()))
+        mine = [value for value in values if value.paired and value.measure.column == entity]
+        wheres = list(dict.fromkeys(value.measure.where for value in mine))
         seen = ", ".join(
-            f"min({visible}) filter (where {self.predicate(where)}) as v{i}"
+            f"min(seen) filter (where {self._rows.passes(where)}) as v{i}"
             for i, where in enumerate(wheres)
         )
         parts = []
         for i, where in enumerate(wheres):
-            counts = ", ".join(
-                "count(*)" + (f" filter (where {self._grid.end('day')} - day < {rest})" if rest else "")
-                + f" as {name}"
-                for name, (measure, rest) in wanted.items() if measure.where == where
-            )  # fmt: skip
+            names = dict.fromkeys(column_of(v.measure) for v in mine if v.measure.where == where)
+            counts = ", ".join(f"count(*) as {name}" for name in names)
             parts.append(
-                f"select k, {self._grid.end('day')} as o, {self._grid.end(f'v{i}')} as v, {counts} "
-                f"from days where v{i} is not null group by all"
+                f"select k, {self._grid.end('day')} as o, {self._grid.end(f'v{i}')} as v, "
+                f"{self._grid.age('day')} as age, {counts} from days where v{i} is not null "
+                "group by all"
             )
         return (
-            f"with days as (select k, {entity}, {occurred} as day, {seen} from events "
-            f"join account_keys using (account_id) where {entity} is not null group by all) "
-            + " union all by name ".join(parts)
+            f"with days as (select k, {entity}, day, {seen} from event_rows "
+            f"where {entity} is not null group by all) " + " union all by name ".join(parts)
         )

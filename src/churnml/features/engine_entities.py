@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import duckdb
-
+from churnml.features.engine_events import quoted_text
 from churnml.features.engine_grid import Grid, Minus, Part, Value, Window, column_of
+from churnml.features.engine_scratch import Scratch
 from churnml.features.engine_windows import Windows
 from churnml.features.spec import Measure, Where
 
@@ -19,9 +19,7 @@ SLOT_BITS = 63  # a bitmap word; accounts with more users or modules spread over
 MOST_WORDS = (
     4  # a company with more modules than fit into these has them told apart in a scan of their own
 )
-
-
-Flags = dict[tuple[Where, int], str]
+Flags = dict[Where, str]
 
 
 @dataclass(frozen=True)
@@ -33,13 +31,11 @@ class Entity:
     minus: Sequence[Minus]
     parts: Sequence[Part]
 
-    def flags(self, grid: Grid) -> Flags:
+    @property
+    def flags(self) -> Flags:
         """What its bitmaps tell, each with the column of bits."""
-        found: Flags = {}
-        for value in self.values:
-            for rest in grid.rests(value.window):
-                found.setdefault((value.measure.where, rest), f"{self.column}_b{len(found)}")
-        return found
+        wheres = dict.fromkeys(value.measure.where for value in self.values)
+        return {where: f"{self.column}_b{place}" for place, where in enumerate(wheres)}
 
     def counted(self) -> list[Value]:
         """The counts per slot that its make-ups are of."""
@@ -60,14 +56,17 @@ class Entity:
 class InCells:
     """Entities whose bits the account's own cells hold: what one scan of the log selects for them.
 
-    joins: of the log with the slots. key: SQL of the word that the cells are grouped by too ("" where
-    none is). columns: bits, in `account_cells`. cells: entity -> SQL of its `entity_cells`.
+    rows: SQL of the log's rows with their slots. key: SQL of the word that the cells are grouped by too
+    ("" where none is). columns: bits, in `account_cells`. cells: entity -> SQL of its `entity_cells`.
+    values: what the bits are for. tables: made for the rows.
     """
 
-    joins: str
+    rows: str
     key: str
     columns: Mapping[str, str]
     cells: Mapping[str, str]
+    values: Sequence[Value]
+    tables: Sequence[str]
 
 
 class Entities:
@@ -75,15 +74,15 @@ class Entities:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        scratch: Scratch,
         grid: Grid,
         windows: Windows,
-        predicate: Callable[[Where], str],
+        passes: Callable[[Where], str],
     ):
-        self._connection = connection
+        self._scratch = scratch
         self._grid = grid
         self._windows = windows
-        self._predicate = predicate
+        self._passes = passes
 
     def in_cells(self, entities: Sequence[Entity]) -> InCells:
         """Make the slots of the entities that need no scan of their own.
@@ -92,55 +91,61 @@ class Entities:
         Modules and kinds of event, of which a company has few, have the same slots everywhere. One
         whose make-up is asked for is counted slot by slot anyway, apart.
         """
-        joins, key, columns, cells = "", "", {}, {}
+        joins, key, slots, columns, cells = "", "", "", {}, {}
+        values: list[Value] = []
         for entity in entities:
             if entity.parts:
                 continue
-            name, slots = entity.column, f"{entity.column}_slots"
-            flags = entity.flags(self._grid)
+            name, words = entity.column, 1
             if name == "user_id":
-                self._make(
-                    slots,
-                    "select k, user_id, row_number() over (partition by k order by user_id) - 1 as slot "
-                    "from (select distinct k, user_id from events "
-                    "join account_keys using (account_id) where user_id is not null)",
+                self._scratch.make(
+                    "user_slots",
+                    "select k, user_id, row_number() over (partition by k order by user_id) - 1 as "
+                    "user_id_slot from (select distinct k, user_id from event_rows "
+                    "where user_id is not null)",
                 )
-                joins += f" left join {slots} using (k, user_id)"
-                key = f"coalesce({slots}.slot, 0) // {SLOT_BITS}"
-                words = 1
+                joins = " left join user_slots using (k, user_id)"
+                key = f"coalesce(user_id_slot, 0) // {SLOT_BITS}"
             else:
-                self._make(
-                    slots,
-                    f"select {name}, row_number() over (order by {name}) - 1 as slot "
-                    f"from (select distinct {name} from events where {name} is not null)",
-                )
-                found = self._connection.execute(f"select count(*) from {slots}").fetchall()[0][0]
-                words = max(1, -(-found // SLOT_BITS))
+                names = self._names(name)
+                words = -(-len(names) // SLOT_BITS)
                 if words > MOST_WORDS:
-                    self._drop(slots)
                     continue
-                joins += f" left join {slots} using ({name})"
-            for (where, rest), flag in flags.items():
-                test = f"{self._predicate(where)}{self._grid.within(rest)}"
+                # Read off while rows still carry the file's dictionary: a join would look at each row.
+                listed = ", ".join(map(quoted_text, names))
+                slots += f", enum_code(try_cast({name} as enum({listed}))) as {name}_slot"
+            for where, flag in entity.flags.items():
                 for word in range(words):
-                    this = f" and {slots}.slot // {SLOT_BITS} = {word}" if words > 1 else ""
+                    this = f" and {name}_slot // {SLOT_BITS} = {word}" if words > 1 else ""
                     columns[f"{flag}_{word}"] = (
-                        f"bit_or(1::ubigint << ({slots}.slot % {SLOT_BITS})) "
-                        f"filter (where {test}{this})"
+                        f"bit_or(1::ubigint << ({name}_slot % {SLOT_BITS})) "
+                        f"filter (where {self._passes(where)}{this})"
                     )
+            values += entity.values
+            keys = self._grid.keys(entity.values)
             cells[name] = " union all ".join(
-                f"select k, o, v, {'word' if name == 'user_id' else f'{word}::bigint as word'}, "
-                + ", ".join(f"{flag}_{word} as {flag}" for flag in flags.values())
+                f"select k, {keys}, {'word' if name == 'user_id' else f'{word}::bigint as word'}, "
+                + ", ".join(f"{flag}_{word} as {flag}" for flag in entity.flags.values())
                 + " from account_cells where "
-                + " or ".join(f"{flag}_{word} is not null" for flag in flags.values())
+                + " or ".join(f"{flag}_{word} is not null" for flag in entity.flags.values())
                 for word in range(words)
             )
-        return InCells(joins, key, columns, cells)
+        tables = ["user_slots"] if key else []
+        return InCells(
+            f"(select *{slots} from event_rows){joins}", key, columns, cells, values, tables
+        )
+
+    def _names(self, column: str) -> list[str]:
+        """The values of a column, in order; never none (the empty text is no value)."""
+        rows = self._scratch.rows(
+            f"select distinct {column} from events where {column} is not null order by {column}"
+        )
+        return [name for (name,) in rows] or [""]
 
     def build(self, entity: Entity, cells: str | None) -> tuple[list[str], list[str]]:
         """Make the relations of one entity. cells: SQL of its `entity_cells`, if the account's cells
         hold its bits. Returns (columns, joins)."""
-        name, flags = entity.column, entity.flags(self._grid)
+        name, flags = entity.column, entity.flags
         columns, joins = [], []
         if cells is None:
             self._seen(entity, flags)
@@ -150,49 +155,40 @@ class Entities:
                 f"bit_or(1::ubigint << (slot % {SLOT_BITS})) filter (where {flag}) as {flag}"
                 for flag in flags.values()
             )
-            self._make(
+            self._scratch.make(
                 "entity_cells",
                 cells
-                or f"select k, o, v, slot // {SLOT_BITS} as word, {bits} "
+                or f"select k, {self._grid.keys(entity.values)}, slot // {SLOT_BITS} as word, {bits} "
                 "from seen join slots using (k, entity) group by all",
             )
             self._windows.distincts(table, entity.values, entity.minus, flags)
             joins.append(f"left join {table} using (k, a)")
             named = [value.name for value in entity.values] + [m.name for m in entity.minus]
             columns += [f"coalesce({table}.{value}, 0) as {value}" for value in named]
-            self._drop("entity_cells")
+            self._scratch.drop("entity_cells")
         if entity.parts:
             self._parts(f"parts_{name}", entity.parts, entity.counted())
             joins.append(f"left join parts_{name} using (k, a)")
             columns += [f"parts_{name}.{part.name}" for part in entity.parts]
-        self._drop(*(("seen", "slots") if cells is None else (f"{name}_slots",)))
+        if cells is None:
+            self._scratch.drop("seen", "slots")
         return columns, joins
-
-    def _make(self, name: str, sql: str) -> None:
-        self._connection.execute(f"create or replace temp table {name} as {sql}")
-
-    def _drop(self, *names: str) -> None:
-        for name in names:
-            self._connection.execute(f"drop table {name}")
 
     def _seen(self, entity: Entity, flags: Flags) -> None:
         """`seen`: per cell and user (module, kind) what it tells; `slots`: their places."""
-        name = entity.column
-        tests = {
-            flag: f"bool_or({self._predicate(where)}{self._grid.within(rest)})"
-            for (where, rest), flag in flags.items()
-        }
-        for value in entity.counted():
-            for rest in self._grid.rests(value.window):
-                where = f"{self._predicate(value.measure.where)}{self._grid.within(rest)}"
-                tests[column_of((value.measure, rest))] = f"count(*) filter (where {where})"
+        name, counted = entity.column, entity.counted()
+        tests = {flag: f"bool_or({self._passes(where)})" for where, flag in flags.items()}
+        for value in counted:
+            where = value.measure.where
+            tests[column_of(value.measure)] = f"count(*) filter (where {self._passes(where)})"
         listed = ", ".join(f"{sql} as {flag}" for flag, sql in tests.items())
-        self._make(
+        keys = self._grid.keys([*entity.values, *counted])
+        self._scratch.make(
             "seen",
-            f"select {self._grid.keys()}, {name} as entity, {listed} from events "
-            f"join account_keys using (account_id) where {name} is not null group by all",
+            f"select k, {keys}, {name} as entity, {listed} from event_rows "
+            f"where {name} is not null group by all",
         )
-        self._make(
+        self._scratch.make(
             "slots",
             "select k, entity, row_number() over (partition by k order by entity) - 1 as slot "
             "from (select distinct k, entity from seen)",
@@ -205,12 +201,12 @@ class Entities:
         names = {(value.measure, value.window): value.name for value in counted}
         totals = ", ".join(f"sum({value.name}) as t_{value.name}" for value in counted)
         folded = ", ".join(f"{_fold(part, names)} as {part.name}" for part in parts)
-        self._make(
+        self._scratch.make(
             table,
             f"with totals as (select k, a, {totals} from slot_sums group by k, a) "
             f"select k, a, {folded} from slot_sums join totals using (k, a) group by k, a",
         )
-        self._drop("slot_sums")
+        self._scratch.drop("slot_sums")
 
 
 def _fold(part: Part, names: dict[tuple[Measure, Window], str]) -> str:

@@ -1,13 +1,13 @@
 """The grid of cells and the windows over it: which days a cell holds, and which cells a window.
 
 Owns window bounds. Where all dates of the calendar lie whole weeks apart, a cell is a week that ends on
-their weekday; else it is a day. A window that ends inside a week takes that week's part from a column
-of its own (decision 0001)."""
+their weekday; else it is a day. A window that ends inside a week takes that week's last days: where there
+are such windows, cells are parted by where they cut (decision 0001)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from math import gcd
 
@@ -18,7 +18,6 @@ from churnml.snapshots.views import AsOfView
 
 DAY_BITS = 63  # days are told apart by their bit: no window of days may be longer
 Window = tuple[int, int]  # days ago, half-open: (0, 7) is the last seven days
-Aggregate = tuple[Measure, int]  # a measure, and the days of a week's cell that it counts (0: all)
 
 
 @dataclass(frozen=True)
@@ -78,18 +77,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells of `width` days (7 or 1); a week's cell ends on the days with day % 7 == offset."""
+    """Cells of `width` days (7 or 1); a week's cell ends on the days with day % 7 == offset.
+
+    cuts: how many of a week's last days windows take where they cut one.
+    """
 
     width: int
     offset: int
+    cuts: tuple[int, ...] = ()
 
     @staticmethod
-    def over(days: Sequence[int], windows: Iterable[Window]) -> Grid:
+    def over(days: Sequence[int], windows: Sequence[Window]) -> Grid:
         """A week's cells where these dates (day numbers) and windows allow it, else a day's."""
         weekly = reduce(gcd, (day - days[0] for day in days), 0) % 7 == 0
         if not weekly or any(near % 7 for near, _ in windows):
             return Grid(1, 0)
-        return Grid(7, days[0] % 7)
+        return Grid(7, days[0] % 7, tuple(sorted({far % 7 for _, far in windows} - {0})))
 
     def end(self, day: str) -> str:
         """SQL of the last day of the cell that holds a day."""
@@ -97,23 +100,24 @@ class Grid:
             return day
         return f"({day} + ({self.offset + 7} - {day} % 7) % 7)"
 
-    def keys(self) -> str:
-        """SQL of an event's k, o (the end of the cell it occurred in) and v (the first that sees it)."""
-        occurred, visible = AsOfView().event_days()
-        return f"k, {self.end(occurred)} as o, {self.end(visible)} as v"
+    def age(self, day: str) -> str:
+        """SQL of the fewest of its week's last days that hold a day and that windows take, else 7."""
+        since = f"{self.end(day)} - {day}"
+        cut = "".join(f" when {since} < {cut} then {cut}" for cut in self.cuts)
+        return f"case{cut} else {self.width} end" if cut else str(self.width)
+
+    def keys(self, values: Iterable[Value]) -> str:
+        """A cell's keys: o (its end), v (the end of the first that sees its events), and `age` where one
+        of these values' windows cuts a week."""
+        return "o, v, age" if any(self.rest(value.window) for value in values) else "o, v"
 
     def rest(self, window: Window) -> int:
         """Days of a window's last, cut cell (0: none is cut)."""
         return window[1] % self.width
 
     def rests(self, window: Window) -> list[int]:
-        """What a window needs of its cells: all of them whole (0), and the part of one."""
+        """What a window needs of weeks: all of them whole (0), and the last days of one."""
         return sorted({0, self.rest(window)})
-
-    def within(self, rest: int) -> str:
-        """SQL: an event lies in the last `rest` days of its cell (0: all of it)."""
-        occurred, _ = AsOfView().event_days()
-        return f" and {self.end(occurred)} - {occurred} < {rest}" if rest else ""
 
     def whole(self, window: Window) -> str:
         """SQL: the cell d lies in the window of the snapshot s with all its days."""
@@ -121,12 +125,11 @@ class Grid:
         return f"{age} < {far}" if near == 0 else f"{age} >= {near} and {age} < {far}"
 
     def cut(self, window: Window) -> str:
-        """SQL: the cell d is the one that the window cuts."""
-        return f"s.a - d.o = {window[1] - self.rest(window)}"
+        """SQL: the cell d is of the days that the window takes of the week that it cuts."""
+        rest = self.rest(window)
+        return f"s.a - d.o = {window[1] - rest} and d.age <= {rest}"
 
-    def reached(
-        self, cells: str, key: str, values: Iterable[Value], unseen: bool = False
-    ) -> str:
+    def reached(self, cells: str, key: str, values: Iterable[Value], unseen: bool = False) -> str:
         """SQL of `cells d` and the condition on which the windows of a snapshot `s` reach them.
 
         Those that it sees (unseen: that had occurred, but could not be known). A week's cell names the
@@ -153,9 +156,13 @@ def is_keyed(where: Where) -> bool:
     return where.key_user or where.role is not None
 
 
-def column_of(aggregate: Aggregate) -> str:
-    """The column of `account_cells` that holds an aggregate."""
-    measure, rest = aggregate
+def anybody(where: Where) -> Where:
+    """The same events, whatever role their user holds."""
+    return replace(where, key_user=False, role=None)
+
+
+def column_of(measure: Measure, rest: int = 0) -> str:
+    """The column of cells (rest: of weeks) that holds a measure."""
     named = [measure.what, *([measure.column] if measure.column else []), *_words(measure.where)]
     return "_".join(("d", *named, *([f"part{rest}"] if rest else [])))
 

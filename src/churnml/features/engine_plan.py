@@ -117,12 +117,14 @@ class Plan:
             self._lasts,
             self._firsts,
         )
-        columns, joins = Cells(connection, self._meanings, self._columns, wanted).build()
+        cells = Cells(connection, self._meanings, self._columns, wanted)
+        columns, joins = cells.build()
         listed = "".join(f", {column}" for column in columns)
         connection.execute(
             f"create or replace temp table event_values as select s.n, s.a{listed} "
             f"from spine s join account_keys using (account_id) {' '.join(joins)}"
         )
+        cells.drop()
         for place, (source, named) in enumerate(self._small.items()):
             values = ", ".join(f"{value} as {name}" for value, name in named.items())
             connection.execute(

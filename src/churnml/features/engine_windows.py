@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import duckdb
-
 from churnml.features.engine_grid import Grid, Minus, Value, column_of
+from churnml.features.engine_scratch import Scratch
 from churnml.features.spec import Where
 from churnml.snapshots.views import AsOfView
 
-Flags = Mapping[tuple[Where, int], str]  # what an entity's bitmap tells, and its column
+Flags = Mapping[Where, str]  # what an entity's bitmap tells, and its column
 
 
 class Windows:
     """Relations of values, keyed by (k, a), out of the cells of one log."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, grid: Grid):
-        self._connection = connection
+    def __init__(self, scratch: Scratch, grid: Grid):
+        self._scratch = scratch
         self._grid = grid
 
     def sums(
@@ -36,35 +35,30 @@ class Windows:
     ) -> None:
         """Make `table` (key, also, a, a column per value) of counts, sums and days over `cells`.
 
-        cells: (key, also, o, v) and a column per aggregate. points: the snapshots, (key, a) each once.
-        also: a further key of the cells, and then of the table. Where a snapshot has no row, nothing
-        was in its windows.
+        cells: (key, also, their keys in the grid) and a column per measure. points: the snapshots,
+        (key, a) each once. also: a further key of the cells, and then of the table. Where a snapshot has
+        no row, nothing was in its windows.
         """
         keys = f"{key}, {also}" if also else key
         if self._grid.width == 1:
             wanted = ", ".join(self._finished(value, self._joined(value)) for value in values)
-            self._make(table, self._by_join(cells, values, wanted, points, key, also))
+            self._scratch.make(table, self._by_join(cells, values, wanted, points, key, also))
             return
         columns = {
-            column_of((value.measure, rest)): _is_bits(value)
+            column_of(value.measure, rest): self._in_week(value, rest)
             for value in values
             for rest in self._grid.rests(value.window)
         }
-        # Bits cannot be taken out again: only what was seen in its own week lies in the frames.
-        folded = ", ".join(
-            f"bit_or({column}) filter (where o = v) as {column}"
-            if bits
-            else f"sum({column}) as {column}"
-            for column, bits in columns.items()
-        )
+        folded = ", ".join(f"{sql} as {column}" for column, sql in columns.items())
         added = [value for value in values if not _is_bits(value)]
         bits = [value for value in values if _is_bits(value)]
-        totals = dict.fromkeys(column_of((value.measure, 0)) for value in added)
+        totals = dict.fromkeys(column_of(value.measure) for value in added)
         running = "".join(
-            f", sum({name}) over (partition by {keys} order by a) as t_{name}" for name in totals
+            f", cast(sum({name}) over (partition by {keys} order by a) as bigint) as t_{name}"
+            for name in totals
         )
         framed = ", ".join(f"{self._framed(value, keys)} as {value.name}" for value in values)
-        self._make(
+        self._scratch.make(
             "framed",
             f"with weeks as (select {keys}, o, {folded} from {cells} group by {keys}, o), "
             f"filled as ({self._filled('weeks', keys, columns, values)}), "
@@ -78,18 +72,20 @@ class Windows:
         for name, (those, unseen) in mended.items():
             if those:
                 found = ", ".join(f"{self._joined(value)} as {value.name}" for value in those)
-                self._make(name, self._by_join(late, those, found, points, key, also, unseen))
+                self._scratch.make(
+                    name, self._by_join(late, those, found, points, key, also, unseen)
+                )
                 joins += f" left join {name} using ({keys}, a)"
         wanted = ", ".join(self._finished(value, self._mended(value)) for value in values)
-        self._make(table, f"select {keys}, a, {wanted} from framed{joins}")
-        self._drop("framed", *(name for name, (those, _) in mended.items() if those))
+        self._scratch.make(table, f"select {keys}, a, {wanted} from framed{joins}")
+        self._scratch.drop("framed", *(name for name, (those, _) in mended.items() if those))
 
     def distincts(
         self, table: str, values: Sequence[Value], minus: Sequence[Minus], flags: Flags
     ) -> None:
         """Make `table` (k, a, a column per value and minus) of distinct counts over `entity_cells`.
 
-        `entity_cells` has (k, o, v, word) and a column of bits per flag.
+        `entity_cells` has (k, word, its keys in the grid) and a column of bits per flag.
         """
         counts = {value.name: value.name for value in values}
         counts |= {m.name: f"({m.left.name} & ~{m.right.name})" for m in minus}
@@ -101,14 +97,16 @@ class Windows:
         )
         if self._grid.width == 1:
             joined = self._by_join("entity_cells", values, seen, also="word")
-            self._make(table, f"select k, a, {counted} from ({joined}) group by k, a")
+            self._scratch.make(table, f"select k, a, {counted} from ({joined}) group by k, a")
             return
-        columns = sorted(
-            {flags[v.measure.where, rest] for v in values for rest in self._grid.rests(v.window)}
-        )
-        folded = ", ".join(f"bit_or({name}) filter (where o = v) as {name}" for name in columns)
+        columns = {
+            _flag(flags, value, rest): self._seen_in_week(flags[value.measure.where], rest)
+            for value in values
+            for rest in self._grid.rests(value.window)
+        }
+        folded = ", ".join(f"{sql} as {column}" for column, sql in columns.items())
         framed = ", ".join(f"{self._frame(value, flags)} as {value.name}" for value in values)
-        self._make(
+        self._scratch.make(
             "framed",
             f"with weeks as (select k, word, o, {folded} from entity_cells group by k, word, o), "
             f"filled as ({self._filled('weeks', 'k, word', columns, values)}), "
@@ -117,17 +115,17 @@ class Windows:
             "select framed.* from framed join points using (k, a)",
         )
         late = "(from entity_cells where v > o)"
-        self._make("late", self._by_join(late, values, seen, also="word"))
+        self._scratch.make("late", self._by_join(late, values, seen, also="word"))
         both = ", ".join(
             f"coalesce(framed.{value.name}, 0) | coalesce(late.{value.name}, 0) as {value.name}"
             for value in values
         )
-        self._make(
+        self._scratch.make(
             table,
             f"with words as (select k, a, {both} from framed left join late using (k, a, word)) "
             f"select k, a, {counted} from words group by k, a",
         )
-        self._drop("framed", "late")
+        self._scratch.drop("framed", "late")
 
     def told(self, table: str, folds: Mapping[str, tuple[str, str]]) -> None:
         """Make `table` (k, a, a column per fold): what columns of `account_cells` have told by a.
@@ -140,7 +138,7 @@ class Windows:
             for name, (fold, _) in folds.items()
         )
         # An edge only moves one way: each snapshot needs the latest row, not all that it sees.
-        self._make(
+        self._scratch.make(
             table,
             f"with cells as (select k, v, {folded} from account_cells group by k, v), "
             f"running as (select k, v, {running} from cells) "
@@ -167,24 +165,37 @@ class Windows:
         return f"select {keys}, {wanted} from {points} s join {reached} group by {keys}"
 
     def _joined(self, value: Value) -> str:
-        whole, rest = column_of((value.measure, 0)), self._grid.rest(value.window)
+        whole, rest = column_of(value.measure), self._grid.rest(value.window)
         fold = "bit_or" if _is_bits(value) else "sum"
         parts = [f"{fold}(d.{whole}) filter (where {self._grid.whole(value.window)})"]
         if rest:
-            part = column_of((value.measure, rest))
-            parts.append(f"{fold}(d.{part}) filter (where {self._grid.cut(value.window)})")
+            parts.append(f"{fold}(d.{whole}) filter (where {self._grid.cut(value.window)})")
         sign = " | " if _is_bits(value) else " + "
         return sign.join(f"coalesce({part}, 0)" for part in parts)
 
     def _bits(self, value: Value, flags: Flags) -> str:
-        where, rest = value.measure.where, self._grid.rest(value.window)
-        found = f"bit_or(d.{flags[where, 0]}) filter (where {self._grid.whole(value.window)})"
+        flag, rest = flags[value.measure.where], self._grid.rest(value.window)
+        found = f"bit_or(d.{flag}) filter (where {self._grid.whole(value.window)})"
         if not rest:
             return found
-        cut = f"bit_or(d.{flags[where, rest]}) filter (where {self._grid.cut(value.window)})"
+        cut = f"bit_or(d.{flag}) filter (where {self._grid.cut(value.window)})"
         return f"coalesce({found}, 0) | coalesce({cut}, 0)"
 
     # Snapshots that look back along a dense grid
+
+    def _in_week(self, value: Value, rest: int) -> str:
+        """SQL over a week's cells: what a measure tells of all its days, or of its last ones."""
+        column = column_of(value.measure)
+        if _is_bits(value):
+            return self._seen_in_week(column, rest)
+        # DuckDB's sums are twice as wide as what was summed, and so is all that is made of them.
+        condition = f" filter (where age <= {rest})" if rest else ""
+        return f"cast(sum({column}){condition} as bigint)"
+
+    @staticmethod
+    def _seen_in_week(column: str, rest: int) -> str:
+        # Bits cannot be taken out again: only what was seen in its own week lies in the frames.
+        return f"bit_or({column}) filter (where o = v{f' and age <= {rest}' if rest else ''})"
 
     def _filled(
         self, weeks: str, keys: str, columns: Iterable[str], values: Iterable[Value]
@@ -194,7 +205,7 @@ class Windows:
         What no date of the calendar looks back on is left out.
         """
         listed = "".join(f", {column}" for column in columns)
-        dates = self._connection.execute("select min(a), max(a) from calendar").fetchall()
+        dates = self._scratch.rows("select min(a), max(a) from calendar")
         first, last = dates[0]
         reach = 7 * max(self._grid.steps(value.window)[1] for value in values)
         return (
@@ -207,7 +218,7 @@ class Windows:
     def _framed(self, value: Value, keys: str) -> str:
         """SQL over `running`: a sum (or the bits of days) of what occurred in the window."""
         rest = self._grid.rest(value.window)
-        name, part = column_of((value.measure, 0)), column_of((value.measure, rest))
+        name, part = column_of(value.measure), column_of(value.measure, rest)
         if _is_bits(value):
             return self._frame_of(value, keys, name, part)
         near, far = self._grid.steps(value.window)
@@ -215,8 +226,8 @@ class Windows:
         return f"{total} + coalesce({_back(part, far)}, 0)" if rest else total
 
     def _frame(self, value: Value, flags: Flags) -> str:
-        where, rest = value.measure.where, self._grid.rest(value.window)
-        return self._frame_of(value, "k, word", flags[where, 0], flags[where, rest])
+        rest = self._grid.rest(value.window)
+        return self._frame_of(value, "k, word", _flag(flags, value, 0), _flag(flags, value, rest))
 
     def _frame_of(self, value: Value, keys: str, whole: str, part: str) -> str:
         """SQL over weeks: the bits of a window, whole weeks and the part of the one that it cuts."""
@@ -245,16 +256,13 @@ class Windows:
             f"{whole} as {value.name}"
         )  # fmt: skip
 
-    def _make(self, name: str, sql: str) -> None:
-        self._connection.execute(f"create or replace temp table {name} as {sql}")
-
-    def _drop(self, *names: str) -> None:
-        for name in names:
-            self._connection.execute(f"drop table {name}")
-
 
 def _is_bits(value: Value) -> bool:
     return value.measure.what == "days"
+
+
+def _flag(flags: Flags, value: Value, rest: int) -> str:
+    return flags[value.measure.where] + (f"_part{rest}" if rest else "")
 
 
 def _back(column: str, cells: int) -> str:
