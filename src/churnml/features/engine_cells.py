@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from churnml.features.engine_entities import Entities, Entity, InCells
+from churnml.features.engine_entities import Entities, Entity, InCells, Told
 from churnml.features.engine_events import EventRows
 from churnml.features.engine_grid import (
     DAY_BITS,
@@ -85,7 +85,10 @@ class Cells:
     def build(self) -> tuple[list[str], list[str]]:
         """Make the relations of values. Returns (columns, joins) over `spine s join account_keys`."""
         self._rows.build()
-        self._scratch.make("points", "select k, a from spine join account_keys using (account_id)")
+        self._scratch.make(
+            "points",
+            "select k, cast(a as integer) as a from spine join account_keys using (account_id)",
+        )
         entities = Entities(self._scratch, self._grid, self._windows, self._rows.passes)
         asked = self._entities()
         inside = entities.in_cells(asked)
@@ -93,10 +96,13 @@ class Cells:
         self._scratch.drop(*inside.tables)
         columns, joins = self._edges()
         sums = [value for value in self._values if not value.slotted]
+        for entity in asked:
+            if entity.column == "user_id" and "user_id" not in inside.cells:
+                entities.tell_apart(entity, self._told_of_users())
         if sums:
             pairs = sorted({value.measure.column or "" for value in sums if value.paired})
             for column in pairs:
-                self._scratch.make(f"{column}_pairs", self._pairs(column, sums))
+                self._scratch.make(f"{column}_pairs", self._pairs(column))
             cells = " union all by name ".join(
                 f"from {table}" for table in ("account_cells", *(f"{name}_pairs" for name in pairs))
             )
@@ -104,13 +110,13 @@ class Cells:
             self._scratch.drop(*(f"{name}_pairs" for name in pairs))
             joins.append("left join sums using (k, a)")
             columns += [f"coalesce(sums.{value.name}, 0) as {value.name}" for value in sums]
-        for entity in asked:
-            more = entities.build(entity, inside.cells.get(entity.column))
-            columns += more[0]
-            joins += more[1]
+        more = [self._key_users.build()]
+        more += [entities.build(entity, inside.cells.get(entity.column)) for entity in asked]
         self._scratch.drop("account_cells")
-        more = self._key_users.build()
-        return columns + more[0], joins + more[1]
+        for made in more:
+            columns += made[0]
+            joins += made[1]
+        return columns, joins
 
     def drop(self) -> None:
         """Drop what `build` made."""
@@ -172,24 +178,67 @@ class Cells:
             return f"bit_or(1::ubigint << (day % {DAY_BITS})) {condition}"
         return f"count(*) {condition}"
 
-    def _pairs(self, entity: str, values: Sequence[Value]) -> str:
+    def _told_of_users(self) -> Told:
+        """What `seen_user_id` holds beside what is asked of users as such."""
+        keys = self._key_users.told()
+        pairs = self._paired("user_id")
+        days = {
+            _days(
+                place
+            ): f"bit_or(1::utinyint << (o - day)) filter (where {self._rows.passes(where)})"
+            for place, where in enumerate(pairs)
+        }
+        values = [value for those in pairs.values() for value in those]
+        return Told({**keys.columns, **days}, [*keys.values, *values])
+
+    def _paired(self, entity: str) -> dict[Where, list[Value]]:
+        """The values that count pairs of an entity and a day, by which events they are about."""
+        found: dict[Where, list[Value]] = {}
+        for value in self._values:
+            if value.paired and value.measure.column == entity:
+                found.setdefault(value.measure.where, []).append(value)
+        return found
+
+    def _pairs(self, entity: str) -> str:
         """SQL of counts of pairs of an entity and a day, each from the first event that could be seen."""
-        mine = [value for value in values if value.paired and value.measure.column == entity]
-        wheres = list(dict.fromkeys(value.measure.where for value in mine))
-        seen = ", ".join(
-            f"min(seen) filter (where {self._rows.passes(where)}) as v{i}"
-            for i, where in enumerate(wheres)
-        )
+        wheres = self._paired(entity)
         parts = []
-        for i, where in enumerate(wheres):
-            names = dict.fromkeys(column_of(v.measure) for v in mine if v.measure.where == where)
-            counts = ", ".join(f"count(*) as {name}" for name in names)
+        for place, (where, values) in enumerate(wheres.items()):
+            keys, names = self._grid.keys(values), {column_of(value.measure) for value in values}
+            if self._scratch.has(f"seen_{entity}"):
+                parts += _new_days(f"seen_{entity}", keys, _days(place), sorted(names))
+                continue
+            counts = ", ".join(f"count(*) as {name}" for name in sorted(names))
             parts.append(
-                f"select k, {self._grid.end('day')} as o, {self._grid.end(f'v{i}')} as v, "
-                f"{self._grid.age('day')} as age, {counts} from days where v{i} is not null "
+                f"select k, {keys}, {counts} from (select k, {self._grid.end('day')} as o, "
+                f"{self._grid.end('seen')} as v, {self._grid.age('day')} as age from "
+                f"(select k, {entity}, day, min(seen) as seen from event_rows "
+                f"where {entity} is not null and {self._rows.passes(where)} group by all)) "
                 "group by all"
             )
-        return (
-            f"with days as (select k, {entity}, day, {seen} from event_rows "
-            f"where {entity} is not null group by all) " + " union all by name ".join(parts)
-        )
+        return " union all by name ".join(parts)
+
+
+def _days(place: int) -> str:
+    return f"days{place}"
+
+
+def _new_days(cells: str, keys: str, days: str, names: Sequence[str]) -> list[str]:
+    """SQL of how many days' bits a cell has that no cell which could be seen earlier has."""
+
+    def counted(bits: str) -> str:
+        return ", ".join(f"cast(sum(bit_count({bits})) as bigint) as {name}" for name in names)
+
+    parted = keys.replace("v, ", "").replace(", v", "")
+    before = (
+        f"bit_or({days}) over (partition by k, entity, {parted} order by v "
+        "rows between unbounded preceding and 1 preceding)"
+    )
+    # Few cells became visible late; only these are compared with what stands beside them.
+    late = f"select distinct k, entity, {parted} from {cells} where v > o"
+    return [
+        f"select k, {keys}, {counted(days)} from {cells} where v = o and {days} > 0 group by all",
+        f"select k, {keys}, {counted('new')} from (select *, {days} & ~coalesce({before}, 0) as new "
+        f"from {cells} semi join ({late}) using (k, entity, {parted})) where v > o and new > 0 "
+        "group by all",
+    ]

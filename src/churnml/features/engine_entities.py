@@ -53,6 +53,17 @@ class Entity:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What else than an entity's own values asks for in `seen_<entity>`.
+
+    columns: SQL over a row of the log, folded. values: whose windows the cells have to serve.
+    """
+
+    columns: Mapping[str, str]
+    values: Sequence[Value]
+
+
+@dataclass(frozen=True)
 class InCells:
     """Entities whose bits the account's own cells hold: what one scan of the log selects for them.
 
@@ -148,7 +159,7 @@ class Entities:
         name, flags = entity.column, entity.flags
         columns, joins = [], []
         if cells is None:
-            self._seen(entity, flags)
+            self.tell_apart(entity)
         if entity.values:
             table = f"distinct_{name}"
             bits = ", ".join(
@@ -159,7 +170,7 @@ class Entities:
                 "entity_cells",
                 cells
                 or f"select k, {self._grid.keys(entity.values)}, slot // {SLOT_BITS} as word, {bits} "
-                "from seen join slots using (k, entity) group by all",
+                f"from seen_{name} join slots_{name} using (k, entity) group by all",
             )
             self._windows.distincts(table, entity.values, entity.minus, flags)
             joins.append(f"left join {table} using (k, a)")
@@ -167,42 +178,48 @@ class Entities:
             columns += [f"coalesce({table}.{value}, 0) as {value}" for value in named]
             self._scratch.drop("entity_cells")
         if entity.parts:
-            self._parts(f"parts_{name}", entity.parts, entity.counted())
+            self._parts(name, entity.parts, entity.counted())
             joins.append(f"left join parts_{name} using (k, a)")
             columns += [f"parts_{name}.{part.name}" for part in entity.parts]
         if cells is None:
-            self._scratch.drop("seen", "slots")
+            self._scratch.drop(f"seen_{name}", f"slots_{name}")
         return columns, joins
 
-    def _seen(self, entity: Entity, flags: Flags) -> None:
-        """`seen`: per cell and user (module, kind) what it tells; `slots`: their places."""
+    def tell_apart(self, entity: Entity, more: Told | None = None) -> None:
+        """Make `seen_<entity>`: per cell and user (module, kind) what it tells; `slots_<entity>`: their
+        places. Once: whatever needs them may ask first, for more than the entity itself does."""
         name, counted = entity.column, entity.counted()
-        tests = {flag: f"bool_or({self._passes(where)})" for where, flag in flags.items()}
+        if self._scratch.has(f"seen_{name}"):
+            return
+        told = {flag: f"bool_or({self._passes(where)})" for where, flag in entity.flags.items()}
         for value in counted:
             where = value.measure.where
-            tests[column_of(value.measure)] = f"count(*) filter (where {self._passes(where)})"
-        listed = ", ".join(f"{sql} as {flag}" for flag, sql in tests.items())
-        keys = self._grid.keys([*entity.values, *counted])
+            told[column_of(value.measure)] = f"count(*) filter (where {self._passes(where)})"
+        told |= more.columns if more else {}
+        listed = ", ".join(f"{sql} as {column}" for column, sql in told.items())
+        keys = self._grid.keys([*entity.values, *counted, *(more.values if more else ())])
         self._scratch.make(
-            "seen",
+            f"seen_{name}",
             f"select k, {keys}, {name} as entity, {listed} from event_rows "
             f"where {name} is not null group by all",
         )
         self._scratch.make(
-            "slots",
+            f"slots_{name}",
             "select k, entity, row_number() over (partition by k order by entity) - 1 as slot "
-            "from (select distinct k, entity from seen)",
+            f"from (select distinct k, entity from seen_{name})",
         )
 
-    def _parts(self, table: str, parts: Sequence[Part], counted: Sequence[Value]) -> None:
-        """Make `table` (k, a, a column per part) out of counts per slot and window."""
-        cells = "(select * exclude (entity) from seen join slots using (k, entity))"
+    def _parts(self, entity: str, parts: Sequence[Part], counted: Sequence[Value]) -> None:
+        """Make `parts_<entity>` (k, a, a column per part) out of counts per slot and window."""
+        cells = (
+            f"(select * exclude (entity) from seen_{entity} join slots_{entity} using (k, entity))"
+        )
         self._windows.sums("slot_sums", cells, counted, also="slot")
         names = {(value.measure, value.window): value.name for value in counted}
         totals = ", ".join(f"sum({value.name}) as t_{value.name}" for value in counted)
         folded = ", ".join(f"{_fold(part, names)} as {part.name}" for part in parts)
         self._scratch.make(
-            table,
+            f"parts_{entity}",
             f"with totals as (select k, a, {totals} from slot_sums group by k, a) "
             f"select k, a, {folded} from slot_sums join totals using (k, a) group by k, a",
         )

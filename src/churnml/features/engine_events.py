@@ -51,7 +51,8 @@ class EventRows:
         flags = "".join(f", {test} as {flag}" for test, flag in self._flags.items())
         self._scratch.name(
             "event_rows",
-            f"with told as (select *, {occurred} as day, {visible} as seen{flags} from events), "
+            f"with told as (select *, cast({occurred} as integer) as day, "
+            f"cast({visible} as integer) as seen{flags} from events), "
             f"placed as (select *, {self._grid.end('day')} as o, {self._grid.end('seen')} as v, "
             f"{self._grid.age('day')} as age from told) "
             "select k, placed.* exclude (account_id) "

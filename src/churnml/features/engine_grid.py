@@ -141,9 +141,10 @@ class Grid:
         if self.width == 1:
             return f"{cells} d on {same} and d.o <= s.a and d.o > s.a - {longest} and {condition}"
         first, end = ("o", "v") if unseen else ("v", f"o + {longest}")
+        weeks = f"range({first}, least({end}, o + {longest}), {self.width})"
         return (
-            f"(select *, unnest(range({first}, least({end}, o + {longest}), {self.width})) as a "
-            f"from {cells}) d on {same} and d.a = s.a and {condition}"
+            f"(select *, cast(unnest({weeks}) as integer) as a from {cells}) d on {same} "
+            f"and d.a = s.a and {condition}"
         )
 
     def steps(self, window: Window) -> Window:

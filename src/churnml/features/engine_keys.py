@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from churnml.contract.tables import KEY_ROLES
+from churnml.features.engine_entities import Told
 from churnml.features.engine_grid import Grid, Value, anybody, column_of, edge_of
 from churnml.features.engine_scratch import Scratch
 from churnml.features.engine_windows import Windows
@@ -34,25 +35,38 @@ class KeyUsers:
         self._recencies = recencies
         self._passes = passes
         # What a person did is the same in every role: counted once, and parted when roles are known.
-        self._counted = {
+        self._names = {
             (anybody(value.measure.where), value.window): f"u{place}"
             for place, value in enumerate(values)
         }
+        self._counted = [
+            Value(Measure("count", where=where), window, name)
+            for (where, window), name in self._names.items()
+        ]
+
+    def told(self) -> Told:
+        """What is asked of each person's cells."""
+        counts = {
+            column_of(value.measure): f"count(*) filter (where {self._passes(value.measure.where)})"
+            for value in self._counted
+        }
+        lasts = {
+            edge_of("last", where): f"max(day) filter (where {self._passes(where)})"
+            for where in map(anybody, self._recencies)
+        }
+        return Told(counts | lasts, self._counted)
 
     def build(self) -> tuple[list[str], list[str]]:
         """Make the relations (k, a, …). Returns (columns, joins): without such people nothing was done,
         nothing last."""
         if not self._values and not self._recencies:
             return [], []
-        counted = [
-            Value(Measure("count", where=where), window, name)
-            for (where, window), name in self._counted.items()
-        ]
-        self._cells(counted)
+        self._cells()
         self._holders()
         columns, joins = [], []
-        if counted:
-            self._windows.sums("user_sums", "key_cells", counted, points="key_holders", key="u")
+        if self._values:
+            cells, points = "key_cells", "key_holders"
+            self._windows.sums("user_sums", cells, self._counted, points=points, key="u")
             summed = ", ".join(f"{self._value(value)} as {value.name}" for value in self._values)
             self._scratch.make(
                 "key_sums",
@@ -69,41 +83,38 @@ class KeyUsers:
         self._scratch.drop("key_cells", "key_holders", "holders")
         return columns, joins
 
-    def _cells(self, counted: Sequence[Value]) -> None:
+    def _cells(self) -> None:
         """`key_cells` (u, o, v): counts and last days of everybody who ever held a key role."""
-        columns = {
-            column_of(value.measure): f"count(*) filter (where {self._passes(value.measure.where)})"
-            for value in counted
-        } | {
-            edge_of("last", where): f"max(day) filter (where {self._passes(where)})"
-            for where in map(anybody, self._recencies)
-        }
-        listed = ", ".join(f"{sql} as {name}" for name, sql in columns.items())
-        keys = self._grid.keys(counted) if counted else "v"
+        columns = self.told().columns
+        keys = self._grid.keys(self._counted) if self._counted else "v"
         self._scratch.make(
             "holders",
             "select account_id, user_id, k, cast(row_number() over (order by k, user_id) as integer)"
             " as u from (select distinct k, account_id, user_id from users "
             f"join account_keys using (account_id) where role in ({_ROLES}))",
         )
-        self._scratch.make(
-            "key_cells",
-            f"select u, {keys}, {listed} from event_rows "
-            "join holders using (k, user_id) group by all",
-        )
+        if self._scratch.has("seen_user_id"):
+            # Cells of every user are there already, maybe finer ones.
+            lasts = {edge_of("last", anybody(where)) for where in self._recencies}
+            columns = {name: f"{'max' if name in lasts else 'sum'}({name})" for name in columns}
+            rows = "seen_user_id s join holders h on h.k = s.k and h.user_id = s.entity"
+        else:
+            rows = "event_rows join holders using (k, user_id)"
+        listed = ", ".join(f"{sql} as {name}" for name, sql in columns.items())
+        self._scratch.make("key_cells", f"select u, {keys}, {listed} from {rows} group by all")
 
     def _holders(self) -> None:
         """`key_holders` (k, a, u, roles): who holds which key roles at each snapshot."""
         self._scratch.make(
             "key_holders",
-            f"select k, a, u, bit_or({_BIT}) as roles from ({AsOfView().rows('users')}) "
-            f"join holders using (account_id, user_id) where role in ({_ROLES}) "
-            "and (valid_to is null or valid_to > as_of) group by all",
+            f"select k, cast(a as integer) as a, u, bit_or({_BIT}) as roles "
+            f"from ({AsOfView().rows('users')}) join holders using (account_id, user_id) "
+            f"where role in ({_ROLES}) and (valid_to is null or valid_to > as_of) group by all",
         )
 
     def _value(self, value: Value) -> str:
         where = value.measure.where
-        column, held = f"d.{self._counted[anybody(where), value.window]}", _holds(where)
+        column, held = f"d.{self._names[anybody(where), value.window]}", _holds(where)
         if value.measure.what == "distinct":
             return f"count(*) filter (where {column} > 0{held})"
         return f"cast(coalesce(sum({column}) filter (where true{held}), 0) as bigint)"

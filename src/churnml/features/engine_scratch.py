@@ -30,6 +30,10 @@ class Scratch:
         self._connection.execute(f"create or replace temp view {name} as {sql}")
         self._views[name] = None
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a table."""
+        return name in self._made
+
     def drop(self, *names: str) -> None:
         """Drop tables that were made."""
         for name in names:

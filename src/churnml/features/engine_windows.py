@@ -15,6 +15,7 @@ from churnml.features.spec import Where
 from churnml.snapshots.views import AsOfView
 
 Flags = Mapping[Where, str]  # what an entity's bitmap tells, and its column
+SHORT_WEEKS = 4  # so few weeks are added up one by one: cheaper than two running totals
 
 
 class Windows:
@@ -52,7 +53,9 @@ class Windows:
         folded = ", ".join(f"{sql} as {column}" for column, sql in columns.items())
         added = [value for value in values if not _is_bits(value)]
         bits = [value for value in values if _is_bits(value)]
-        totals = dict.fromkeys(column_of(value.measure) for value in added)
+        totals = dict.fromkeys(
+            column_of(value.measure) for value in added if not self._is_short(value)
+        )
         running = "".join(
             f", cast(sum({name}) over (partition by {keys} order by a) as bigint) as t_{name}"
             for name in totals
@@ -209,8 +212,8 @@ class Windows:
         first, last = dates[0]
         reach = 7 * max(self._grid.steps(value.window)[1] for value in values)
         return (
-            f"select {keys}, a{listed} from (select {keys}, unnest(range("
-            f"greatest(min(o), {first - reach}), least(max(o) + {reach}, {last}) + 1, 7)) as a "
+            f"select {keys}, a{listed} from (select {keys}, cast(unnest(range("
+            f"greatest(min(o), {first - reach}), least(max(o) + {reach}, {last}) + 1, 7)) as integer) as a "
             f"from {weeks} group by {keys}) "
             f"left join (select * rename (o as a) from {weeks}) using ({keys}, a)"
         )
@@ -222,8 +225,18 @@ class Windows:
         if _is_bits(value):
             return self._frame_of(value, keys, name, part)
         near, far = self._grid.steps(value.window)
-        total = f"coalesce({_back(f't_{name}', near)}, 0) - coalesce({_back(f't_{name}', far)}, 0)"
+        if self._is_short(value):
+            weeks = [f"coalesce({_back(name, week)}, 0)" for week in range(near, far)]
+            total = " + ".join(weeks or ["0"])
+        else:
+            now, before = _back(f"t_{name}", near), _back(f"t_{name}", far)
+            total = f"coalesce({now}, 0) - coalesce({before}, 0)"
         return f"{total} + coalesce({_back(part, far)}, 0)" if rest else total
+
+    def _is_short(self, value: Value) -> bool:
+        """Whether a sum is cheaper week by week than as the difference of two running totals."""
+        near, far = self._grid.steps(value.window)
+        return far - near <= SHORT_WEEKS
 
     def _frame(self, value: Value, flags: Flags) -> str:
         rest = self._grid.rest(value.window)
