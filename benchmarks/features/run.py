@@ -143,7 +143,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Make the logs, measure, print. Returns 1 if a peer failed, or its values differ."""
     given = arguments()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)  # in a file no line is broken
     sizes = [(given.accounts, given.events)]
     if given.large_events:
         sizes.append((given.large_accounts, given.large_events))

@@ -6,6 +6,7 @@ import math
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
@@ -18,11 +19,15 @@ from churnml.features.spec import (
     FAMILIES,
     AgainstBook,
     Difference,
+    Feature,
     Function,
+    Level,
+    Measure,
     Parts,
     Rank,
     Ratio,
     Sql,
+    Where,
 )
 from churnml.snapshots.cohort import build_spine
 from churnml.sources.workspace import open_workspace
@@ -87,6 +92,54 @@ def test_every_feature_equals_its_definition(
                     expected = own.function(feature.fn)
             if not _same(expected, got):
                 wrong.append((row["account_id"], row["as_of"], feature.name, expected, got))
+    assert not wrong, wrong[:10]
+
+
+WINDOWS = {"count": (1, 10, 30, 90, 365), "days": (1, 10, 30, 62)}
+HOWS: tuple[Literal["top", "lost", "fall", "shift"], ...] = ("top", "lost", "fall", "shift")
+
+
+@pytest.mark.parametrize("calendar", DATES)
+@pytest.mark.parametrize("make_ups", [True, False])
+def test_windows_that_end_anywhere_in_a_week(tmp_path: Path, make_ups: bool, calendar: str) -> None:
+    """Six kinds of measure, each over windows that cut weeks in several places at once."""
+    human = Where(human=True)
+    measures = [
+        Measure("count", where=human),
+        Measure("sum", "duration_s", human),
+        Measure("days", where=human),
+        Measure("distinct", "user_id", human),
+        Measure("distinct", "module", Where(stage="complete")),
+        Measure("distinct", "session_id"),
+        Measure("distinct_days", "user_id", human),
+        Measure("count", where=Where(key_user=True)),
+        Measure("distinct", "user_id", Where(role="champion")),
+    ]
+    functions: list[Function] = [
+        Level(measure, days)
+        for measure in measures
+        for days in WINDOWS.get(measure.what, WINDOWS["count"])
+    ]
+    if make_ups:
+        functions += [
+            Parts(how, measures[0], by, 14) for by in ("user_id", "module") for how in HOWS
+        ]
+    features = [
+        Feature(f"f{place}", "events", fn, "", "usage_level", "usage", "")
+        for place, fn in enumerate(functions)
+    ]
+    tables = company.tables(3, many_users=70)
+    folder = company.write(tables, tmp_path)
+    workspace = open_workspace(CONFIG, folder, {}, datetime(2026, 1, 1), threads=1)
+    build_spine(workspace.connection, DATES[calendar], LedgerConfig(), CohortConfig(min_age_days=0))
+    build_features(workspace.connection, features, workspace.columns, workspace.meanings, "list")
+    wrong = []
+    for row in feature_frame(workspace.connection).to_dict("records"):
+        own = oracle.Oracle(tables, row["account_id"], row["as_of"])
+        for feature in features:
+            got, expected = row[feature.name], own.function(feature.fn)
+            if not _same(expected, got):
+                wrong.append((row["account_id"], row["as_of"], feature.fn, expected, got))
     assert not wrong, wrong[:10]
 
 
