@@ -182,10 +182,9 @@ class Cells:
         """What `seen_user_id` holds beside what is asked of users as such."""
         keys = self._key_users.told()
         pairs = self._paired("user_id")
+        seen_on = "bit_or(1::utinyint << (o - day))"
         days = {
-            _days(
-                place
-            ): f"bit_or(1::utinyint << (o - day)) filter (where {self._rows.passes(where)})"
+            _days(place): f"{seen_on} filter (where {self._rows.passes(where)})"
             for place, where in enumerate(pairs)
         }
         values = [value for those in pairs.values() for value in those]
