@@ -133,13 +133,16 @@ class SplitConfig(_Frozen):
 
 
 class TrainingConfig(_Frozen):
-    """How models are fitted. Reviewed hyper-parameters stand in models/<target>/params.toml."""
+    """How models are fitted. Reviewed hyper-parameters stand in models/<target>/params.toml.
+
+    folds: origins of a backtest, where the data allow so many."""
 
     seed: int = 7
     families: tuple[str, ...] = ()  # default: all
     leave_out_treated: bool = True
     bootstrap_rounds: int = Field(300, ge=50)
     min_outcomes: int = Field(20, ge=2)
+    folds: int = Field(4, ge=2, le=24)
 
 
 class CapacityConfig(_Frozen):

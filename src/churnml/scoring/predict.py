@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ import pandas as pd
 
 from churnml.errors import ChurnmlError
 from churnml.scoring.bundle import Bundle
+
+if TYPE_CHECKING:
+    import lightgbm
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -89,9 +93,14 @@ def _no_number(name: str, found: object) -> ChurnmlError:
 
 def raw_scores(bundle: Bundle, matrix: FloatArray) -> FloatArray:
     """The model's log-odds before calibration, (rows,)."""
+    return log_odds_of(bundle.booster, matrix)
+
+
+def log_odds_of(booster: lightgbm.Booster, matrix: FloatArray) -> FloatArray:
+    """A booster's log-odds, (rows,)."""
     if not len(matrix):
         return np.empty(0)
-    scores = bundle.booster.predict(matrix, raw_score=True, num_threads=1)
+    scores = booster.predict(matrix, raw_score=True, num_threads=1)
     return np.asarray(scores, dtype=np.float64)
 
 

@@ -90,6 +90,19 @@ class TrainingTable:
         return seen
 
 
+def joined(tables: Sequence[TrainingTable]) -> TrainingTable:
+    """The rows of tables with the same columns and categories, one table after the other."""
+    return replace(
+        tables[0],
+        x=np.concatenate([table.x for table in tables]),
+        y=np.concatenate([table.y for table in tables]),
+        accounts=np.concatenate([table.accounts for table in tables]),
+        as_of=np.concatenate([table.as_of for table in tables]),
+        mrr=np.concatenate([table.mrr for table in tables]),
+        treated=np.concatenate([table.treated for table in tables]),
+    )
+
+
 def assemble(
     features: pd.DataFrame, labels: pd.DataFrame, catalog_features: Sequence[Feature]
 ) -> TrainingTable:
@@ -118,14 +131,14 @@ def assemble(
     labelled = labels.loc[labels["label"].notna(), [*KEYS, "label", "treated_in_window", "mrr"]]
     labelled = labelled.rename(columns={"mrr": "_mrr", "label": "_label"})
     names = [feature.name for feature in used]
-    joined = labelled.merge(features[[*KEYS, *names]], on=KEYS, how="inner")
-    if joined.empty:
+    found = labelled.merge(features[[*KEYS, *names]], on=KEYS, how="inner")
+    if found.empty:
         raise Refused(_no_labels(labels))
-    joined = joined.sort_values(["as_of", "account_id"], kind="stable", ignore_index=True)
-    x = np.empty((len(joined), len(used)), dtype=np.float64)
+    found = found.sort_values(["as_of", "account_id"], kind="stable", ignore_index=True)
+    x = np.empty((len(found), len(used)), dtype=np.float64)
     categories = {}
     for place, feature in enumerate(used):
-        values = joined[feature.name]
+        values = found[feature.name]
         if feature.categorical:
             known = tuple(sorted({str(value) for value in values.dropna().unique()}))
             categories[feature.name] = known
@@ -136,11 +149,11 @@ def assemble(
         x=x,
         columns=tuple(names),
         categories=categories,
-        y=joined["_label"].to_numpy(dtype=np.float64),
-        accounts=joined["account_id"].to_numpy(dtype=object),
-        as_of=joined["as_of"].to_numpy(dtype="datetime64[us]"),
-        mrr=joined["_mrr"].to_numpy(dtype=np.float64, na_value=np.nan),
-        treated=joined["treated_in_window"].fillna(False).to_numpy(dtype=np.bool_),
+        y=found["_label"].to_numpy(dtype=np.float64),
+        accounts=found["account_id"].to_numpy(dtype=object),
+        as_of=found["as_of"].to_numpy(dtype="datetime64[us]"),
+        mrr=found["_mrr"].to_numpy(dtype=np.float64, na_value=np.nan),
+        treated=found["treated_in_window"].fillna(False).to_numpy(dtype=np.bool_),
     )
 
 

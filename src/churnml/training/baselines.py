@@ -15,6 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from churnml.scoring.predict import FloatArray
 from churnml.training.assemble import TrainingTable
 from churnml.training.calibrate import calibrate
+from churnml.training.learn import Parts, accounts_of
+from churnml.training.params import MIN_SLOPE_OUTCOMES
 
 PREVALENCE = "prevalence"
 LAST_ACTIVITY = "last_activity"
@@ -42,19 +44,14 @@ class Baseline:
     probability: FloatArray
 
 
-def baselines(
-    train: TrainingTable,
-    calibrate_part: TrainingTable,
-    test: TrainingTable,
-    outcomes: int,
-    min_outcomes: int,
-) -> tuple[Baseline, ...]:
+def baselines(parts: Parts) -> tuple[Baseline, ...]:
     """The baselines that these columns allow, on the test rows.
 
-    outcomes, min_outcomes: see `calibrate`. The last-activity rule is absent where no feature of
-    activity is.
+    The last-activity rule is absent where no feature of activity is.
     """
-    rate = float(np.concatenate([train.y, calibrate_part.y]).mean())
+    train, later, test = parts.train, parts.later, parts.test
+    fewest = min(accounts_of(later))
+    rate = float(np.concatenate([train.y, later.y]).mean())
     found = [
         Baseline(
             PREVALENCE,
@@ -68,20 +65,19 @@ def baselines(
         asked.append((LAST_ACTIVITY, f"logistic regression on {activity} alone", (activity,)))
     asked.append((LOGISTIC, "logistic regression on the same features", train.columns))
     for name, what, columns in asked:
-        parts = [part.with_columns(columns) for part in (train, calibrate_part, test)]
-        raw_calibrate, raw_test = _regress(*parts)
-        fitted = calibrate(raw_calibrate, calibrate_part.y, outcomes, min_outcomes)
+        raw_later, raw_test = _regress(*(p.with_columns(columns) for p in (train, later, test)))
+        fitted = calibrate(raw_later, later.y, fewest, MIN_SLOPE_OUTCOMES)
         found.append(Baseline(name, what, fitted.apply(raw_test)))
     return tuple(found)
 
 
 def _regress(
-    train: TrainingTable, calibrate_part: TrainingTable, test: TrainingTable
+    train: TrainingTable, later: TrainingTable, test: TrainingTable
 ) -> tuple[FloatArray, FloatArray]:
-    """Log-odds of the calibrate and test rows by a logistic regression on the train rows."""
+    """Log-odds of the later and test rows by a logistic regression on the train rows."""
     pieces: list[list[FloatArray]] = [[], [], []]
     for place, name in enumerate(train.columns):
-        columns = [part.x[:, place] for part in (train, calibrate_part, test)]
+        columns = [part.x[:, place] for part in (train, later, test)]
         wide = (
             _one_hot(columns, len(train.categories[name]))
             if name in train.categories
@@ -96,8 +92,8 @@ def _regress(
         # A regression that has not quite settled is a baseline all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(inputs[0], train.y)
-    raw_calibrate, raw_test = (model.decision_function(part) for part in inputs[1:])
-    return np.asarray(raw_calibrate), np.asarray(raw_test)
+    raw_later, raw_test = (model.decision_function(part) for part in inputs[1:])
+    return np.asarray(raw_later), np.asarray(raw_test)
 
 
 def _standardised(columns: list[FloatArray]) -> list[FloatArray]:

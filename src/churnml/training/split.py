@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -142,6 +143,59 @@ def choose_split(table: TrainingTable, gap_days: int, config: SplitConfig, needs
     )
     kept = sum(len(part) for part in parts)
     return Split(gap_days, train, calibrate, test, len(moments) - kept)
+
+
+def rolling_splits(
+    table: TrainingTable, gap_days: int, config: SplitConfig, needs: Needs, folds: int
+) -> tuple[Split, ...]:
+    """The same cut at several origins: test parts that follow one another up to the last date.
+
+    The first begins as soon as the parts before it hold what they need; each later fold learns from
+    all that was known by then. There are fewer than `folds` where a test part would hold too few
+    outcomes; at least two.
+    Raises: Refused with the dates and what to change if two purged folds don't fit.
+    """
+    counts = OutcomeCounts(table)
+    days = counts.as_ofs.astype("datetime64[D]")
+    end = len(days)
+    if config.test_until is not None:
+        end = int(np.searchsorted(days, np.datetime64(config.test_until), side="right"))
+    first = _first_origin(counts, days[:end], gap_days, needs)
+    if first is None:
+        raise Refused(_no_room([_moment(day) for day in counts.as_ofs], gap_days, config))
+    for number in range(min(folds, end - first), 1, -1):
+        edges = np.linspace(first, end, number + 1).round().astype(np.int64)
+        if (counts.fewest(edges[:-1], edges[1:]) >= needs.test).all():
+            break
+    else:
+        raise Refused(
+            f"backtest: from {_moment(days[first]):%Y-%m-%d} on, where there is enough to learn from, "
+            f"{min(folds, end - first)} test parts or fewer would hold less than {needs.test} accounts "
+            "with the outcome or without. Expected two parts that do. Give more history or accounts."
+        )
+    cuts = []
+    for begin, until in pairwise(edges):
+        fold = SplitConfig(
+            calibrate_from=None,
+            test_from=_moment(days[begin]).date(),
+            test_until=_moment(days[until - 1]).date(),
+        )
+        cuts.append(choose_split(table, gap_days, fold, needs))
+    return tuple(cuts)
+
+
+def _first_origin(
+    counts: OutcomeCounts, days: npt.NDArray[np.datetime64], gap_days: int, needs: Needs
+) -> int | None:
+    """The first date whose purged past holds what the train and calibrate parts need."""
+    last_before = np.searchsorted(days, days - np.timedelta64(gap_days, "D"), side="right")
+    learns = counts.fewest(0, last_before) >= needs.train
+    for t in range(len(days)):
+        ends = int(last_before[t])
+        begins = np.flatnonzero(learns[:ends] & (last_before[:ends] > 0))
+        if len(begins) and int(counts.fewest(int(begins[0]), ends)) >= needs.calibrate:
+            return t
+    return None
 
 
 def _candidates(
