@@ -63,6 +63,26 @@ class Project:
             return None
         return (self.folder / "mlartifacts").resolve().as_uri()
 
+    @property
+    def workers(self) -> int:
+        """Processes at once: CHURNML_WORKERS, or as many as there are processors for this one.
+
+        Raises: ConfigError if CHURNML_WORKERS is no number from 1 on.
+        """
+        told = self.environment.get("CHURNML_WORKERS")
+        if not told:
+            return (
+                len(os.sched_getaffinity(0))
+                if hasattr(os, "sched_getaffinity")
+                else os.cpu_count() or 1
+            )
+        if not told.isdigit() or int(told) < 1:
+            raise ConfigError(
+                f"CHURNML_WORKERS: found {told!r}. Expected how many processes may run at once, 1 or "
+                "more. Correct it, or unset it to use every processor."
+            )
+        return int(told)
+
     def params_text(self, target: str) -> tuple[str, str] | None:
         """The reviewed `models/<target>/params.toml` of the project: (text, where); None if none."""
         path = self.folder / "models" / target / "params.toml"

@@ -85,6 +85,47 @@ def log_training(trained: TrainedTarget, facts: RunFacts, plots: Path | None = N
     return Logged(run_id, version)
 
 
+@dataclass(frozen=True)
+class Record:
+    """A run that makes no model: a backtest, a comparison, a tuning.
+
+    kind: what it is, a tag. folder: its files.
+    """
+
+    kind: str
+    name: str
+    target: str
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    folder: Path
+
+
+def log_record(record: Record, facts: RunFacts) -> str:
+    """Log it beside the trainings; returns the run's id.
+
+    Raises: ChurnmlError if MLflow refuses or cannot be reached.
+    """
+    moment = int(facts.logged_at.replace(tzinfo=UTC).timestamp() * 1000)
+    tags = {"kind": record.kind, "target": record.target, **record.tags, **facts.tags}
+    with registry.tracking(facts.uri) as client:
+        run = client.create_run(_experiment(client, facts), start_time=moment, run_name=record.name)
+        run_id = str(run.info.run_id)
+        client.log_artifacts(run_id, str(record.folder))
+        client.log_batch(
+            run_id,
+            metrics=[
+                Metric(key, value, moment, 0)
+                for key, value in record.metrics.items()
+                if math.isfinite(value)
+            ],
+            params=[Param(key, value) for key, value in record.params.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
+        client.set_terminated(run_id)
+    return run_id
+
+
 def _experiment(client: MlflowClient, facts: RunFacts) -> str:
     found = client.get_experiment_by_name(facts.company)
     if found is not None:

@@ -1,0 +1,143 @@
+"""The command that trains at several origins and tells how each would have done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from churnml.cli.app import (
+    HERE,
+    JsonOption,
+    ProjectOption,
+    TargetsOption,
+    app,
+    figure,
+    line,
+    out,
+    print_json,
+    say,
+    table,
+)
+from churnml.errors import Refused
+
+FOLD_METRICS = (
+    ("roc_auc", "ROC AUC"),
+    ("pr_auc", "PR AUC"),
+    ("log_loss", "log loss"),
+    ("recall_at_capacity", "recall*"),
+    ("calibration_error", "cal. err."),
+)
+SUMMARY = (
+    ("roc_auc", "ROC AUC"),
+    ("pr_auc", "PR AUC"),
+    ("log_loss", "log loss"),
+    ("brier", "Brier"),
+    ("calibration_slope", "calibration slope"),
+    ("calibration_error", "calibration error"),
+    ("lift_at_10_percent", "lift at 10 %"),
+    ("precision_at_capacity", "precision*"),
+    ("recall_at_capacity", "recall*"),
+    ("mrr_recall_at_capacity", "MRR recall*"),
+)
+
+
+@app.command()
+def backtest(
+    target: TargetsOption = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=24,
+            help="Origins; fewer where the data allow no more.",
+            show_default="training.folds",
+        ),
+    ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(help="Only these families of features, comma-separated (usage,people,…)."),
+    ] = None,
+    project: ProjectOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Train at several past dates, test each on what came next, and on accounts never seen."""
+    from churnml.stages.backtest import run_backtest
+    from churnml.stages.project import open_project
+
+    chosen = tuple(part.strip() for part in (families or "").split(",") if part.strip())
+    results = run_backtest(open_project(project), target or (), folds, chosen, say)
+    if as_json:
+        print_json([asdict(result) for result in results])
+    else:
+        for result in results:
+            _show(result)
+    if all(result.refused for result in results):
+        raise Refused("no target could be backtested; the reasons stand above.")
+
+
+def _show(result: Any) -> None:
+    out.rule(f"{result.target}", align="left")
+    if result.refused:
+        line(f"Refused. {result.refused}\n")
+        return
+    table(
+        f"{len(result.folds)} origins, each tested on what came next",
+        ("tested from", "rows", "with it", "trees", *(title for _, title in FOLD_METRICS)),
+        [
+            (
+                fold.test_first,
+                f"{fold.rows:,}",
+                f"{fold.outcomes:,}",
+                fold.trees,
+                # One interval a line is what fits a terminal; metrics.csv has them all.
+                *(_cell(fold.metrics["model"][key], key == "roc_auc") for key, _ in FOLD_METRICS),
+            )
+            for fold in result.folds
+        ],
+        ".nnn" + "n" * len(FOLD_METRICS),
+    )
+    names = list(result.pooled)
+    table(
+        f"All origins together: {result.rows:,} rows, {result.outcomes:,} accounts with the outcome",
+        ("", *(name.replace("_", " ") for name in names)),
+        [
+            (title, *(_cell(result.pooled[name][key], name == "model") for name in names))
+            for key, title in SUMMARY
+        ],
+        "." + "n" * len(names),
+    )
+    if result.unseen:
+        _show_unseen(result.unseen)
+    line(
+        "* at the CSMs' capacity. In brackets: intervals from resampled accounts. Never seen: by models "
+        "that learned without the account."
+    )
+    line(f"Every prediction is in {result.predictions}; plots in MLflow run {result.run_id}\n")
+
+
+def _show_unseen(unseen: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
+    table(
+        "Accounts that were never seen",
+        ("", "seen before", "never seen", "difference"),
+        [
+            (
+                title,
+                _cell(unseen["model"][key]),
+                _cell(unseen["unseen"][key]),
+                _cell(unseen["difference"][key]),
+            )
+            for key, title in SUMMARY[:3]
+        ],
+        ".nnn",
+    )
+
+
+def _cell(found: Mapping[str, float | None], with_interval: bool = True) -> str:
+    if found["value"] is None:
+        return "–"
+    if not with_interval or found["low"] is None:
+        return figure(found["value"])
+    return f"{figure(found['value'])} [{figure(found['low'], 2)}, {figure(found['high'], 2)}]"
