@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from churnml.errors import ChurnmlError
 
@@ -28,12 +28,25 @@ CARD_FILE = "card.md"
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 
 
+class Band(TypedDict):
+    """The interval of the probability on a rising grid of raw scores; level: how much it holds."""
+
+    level: float
+    scores: list[float]
+    low: list[float]
+    high: list[float]
+
+
 class Calibrator(TypedDict):
-    """probability = sigmoid(slope * raw + intercept); slope > 0, so that order is kept."""
+    """probability = sigmoid(slope * raw + intercept); slope > 0, so that order is kept.
+
+    band: absent in bundles of before there were intervals.
+    """
 
     kind: Literal["sigmoid"]
     slope: float
     intercept: float
+    band: NotRequired[Band]
 
 
 @dataclass(frozen=True, eq=False)

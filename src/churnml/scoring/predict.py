@@ -110,6 +110,22 @@ def probabilities(bundle: Bundle, raw: FloatArray) -> FloatArray:
     return sigmoid(calibrator["slope"] * raw + calibrator["intercept"])
 
 
+def intervals(bundle: Bundle, raw: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Both ends of each probability's interval, (rows,) each.
+
+    A bundle of before there were intervals knows none: NaN.
+    """
+    band = bundle.calibrator.get("band")
+    if band is None:
+        unknown = np.full(len(raw), np.nan)
+        return unknown, unknown
+    told = probabilities(bundle, raw)
+    low = np.interp(raw, band["scores"], band["low"])
+    high = np.interp(raw, band["scores"], band["high"])
+    # Between two knots, and beyond the last, the straight line may miss the curve by a hair.
+    return np.minimum(low, told), np.maximum(high, told)
+
+
 def sigmoid(log_odds: FloatArray) -> FloatArray:
     """1 / (1 + exp(-x)) without overflow."""
     small = np.exp(-np.abs(log_odds))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from churnml.scoring.bundle import Calibrator
+from churnml.scoring.bundle import Band, Calibrator
 from churnml.scoring.predict import FloatArray, sigmoid
 
 MAX_STEPS = 100
@@ -24,9 +24,14 @@ class Calibration:
         """Probabilities of raw scores, (rows,)."""
         return sigmoid(self.slope * raw + self.intercept)
 
-    def as_calibrator(self) -> Calibrator:
+    def as_calibrator(self, band: Band) -> Calibrator:
         """The form that a bundle keeps."""
-        return {"kind": "sigmoid", "slope": self.slope, "intercept": self.intercept}
+        return {
+            "kind": "sigmoid",
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "band": band,
+        }
 
 
 def calibrate(raw: FloatArray, y: FloatArray, outcomes: int, min_outcomes: int) -> Calibration:

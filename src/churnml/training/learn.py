@@ -31,11 +31,16 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A model and its calibration. booster: read back from its own text, as it will be served."""
+    """A model and its calibration.
+
+    booster: read back from its own text, as it will be served. outcomes: accounts of the rarer kind
+    that it was calibrated on.
+    """
 
     fitted: Fitted
     calibration: Calibration
     booster: lightgbm.Booster
+    outcomes: int
 
     def raw(self, x: FloatArray) -> FloatArray:
         """Log-odds before calibration, (rows,)."""
@@ -70,13 +75,10 @@ def learn(parts: Parts, params: FitParams, seed: int) -> Learned:
     """Fit on the train part, calibrate on the later one; the test part is not looked at."""
     fitted = fit(parts.train, params, seed)
     booster = booster_of(fitted.model_text)
-    calibration = calibrate(
-        log_odds_of(booster, parts.later.x),
-        parts.later.y,
-        min(accounts_of(parts.later)),
-        MIN_SLOPE_OUTCOMES,
-    )
-    return Learned(fitted, calibration, booster)
+    outcomes = min(accounts_of(parts.later))
+    raw = log_odds_of(booster, parts.later.x)
+    calibration = calibrate(raw, parts.later.y, outcomes, MIN_SLOPE_OUTCOMES)
+    return Learned(fitted, calibration, booster, outcomes)
 
 
 def _part_in_words(part: Part) -> str:

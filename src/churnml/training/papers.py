@@ -15,9 +15,10 @@ import numpy as np
 from churnml.config import TargetConfig
 from churnml.features.catalog import fingerprint
 from churnml.features.spec import Feature
-from churnml.scoring.bundle import Bundle, version_of
+from churnml.scoring.bundle import Bundle, Calibrator, version_of
 from churnml.training.assemble import TrainingTable
 from churnml.training.audit import Finding
+from churnml.training.bands import band
 from churnml.training.baselines import Baseline
 from churnml.training.card import CardFacts, write_card
 from churnml.training.evaluate import MODEL, Evaluation
@@ -85,7 +86,7 @@ def bundle_of(facts: PaperFacts) -> Bundle:
         catalog_fingerprint=catalog,
         features=train.columns,
         categories=train.categories,
-        calibrator=facts.learned.calibration.as_calibrator(),
+        calibrator=_calibrator(facts),
         reference=reference_of(train),
         metrics=metrics[MODEL],
         data_through=through,
@@ -107,6 +108,12 @@ def bundle_of(facts: PaperFacts) -> Bundle:
         )
     )
     return replace(bundle, card=card)
+
+
+def _calibrator(facts: PaperFacts) -> Calibrator:
+    learned, later = facts.learned, facts.parts.later
+    doubt = band(learned.raw(later.x), later, learned.calibration, learned.outcomes, facts.seed)
+    return learned.calibration.as_calibrator(doubt)
 
 
 def _papers(
