@@ -115,13 +115,35 @@ class CohortConfig(_Frozen):
 
 
 class TargetConfig(_Frozen):
-    """One outcome to predict, over (as_of + lead_days, as_of + lead_days + horizon_days]."""
+    """One outcome to predict, over (as_of + lead_days, as_of + lead_days + horizon_days].
+
+    horizons: shorter ones that are told beside it. renewals: whether a contract that renews after the
+    window rules the outcome out: "binding", "open" (it doesn't), or "auto", which looks at the data.
+    """
 
     lead_days: int = Field(14, ge=0)
     horizon_days: int = Field(90, ge=1)
+    horizons: tuple[int, ...] | None = None  # default: those of 30 and 60 that are shorter
+    renewals: Literal["auto", "binding", "open"] = "auto"
     min_change_share: float = Field(0.05, gt=0, le=1)
     mode: Literal["window_end", "any_time"] = "window_end"
     basis: Literal["list", "net"] | None = None  # default: the ledger's
+
+    @property
+    def shorter(self) -> tuple[int, ...]:
+        """The horizons that are told beside `horizon_days`, rising."""
+        asked = (30, 60) if self.horizons is None else self.horizons
+        return tuple(sorted({days for days in asked if days < self.horizon_days}))
+
+    @model_validator(mode="after")
+    def _inside_window(self) -> TargetConfig:
+        beyond = [days for days in self.horizons or () if not 0 < days <= self.horizon_days]
+        if beyond:
+            raise ValueError(
+                f"horizons: {beyond[0]} is not between 1 and horizon_days ({self.horizon_days}): a "
+                "window is told from the one that the model predicts"
+            )
+        return self
 
 
 class SplitConfig(_Frozen):

@@ -11,7 +11,14 @@ import pandas as pd
 
 from churnml.errors import ChurnmlError
 from churnml.scoring.bundle import Bundle
-from churnml.scoring.predict import FloatArray, design_matrix, probabilities, raw_scores
+from churnml.scoring.predict import (
+    RENEWAL,
+    FloatArray,
+    contract_shift,
+    design_matrix,
+    log_odds_of,
+    probabilities,
+)
 
 TOLERANCE = 1e-6
 
@@ -47,7 +54,7 @@ def explain_matrix(bundle: Bundle, matrix: FloatArray) -> Explained:
         empty = np.empty(0)
         return Explained(empty, empty, np.empty((0, len(bundle.features))), 0.0)
     # Scoring costs a two-hundredth of explaining: it is the independent check of the sums.
-    raw = raw_scores(bundle, matrix)
+    raw = log_odds_of(bundle.booster, matrix)
     parts = np.asarray(bundle.booster.predict(matrix, pred_contrib=True, num_threads=1))
     gap = np.abs(parts.sum(axis=1) - raw)
     if not (gap <= TOLERANCE * np.maximum(1.0, np.abs(raw))).all():
@@ -56,4 +63,11 @@ def explain_matrix(bundle: Bundle, matrix: FloatArray) -> Explained:
             f"adds up to {gap.max():.3g} beside its score. Expected the sum to be the score. Train "
             "the model again with the LightGBM version that serves it."
         )
-    return Explained(raw, probabilities(bundle, raw), parts[:, :-1], float(parts[0, -1]))
+    base, contributions = float(parts[0, -1]), parts[:, :-1]
+    shift = contract_shift(bundle, matrix, raw)
+    if shift.any():
+        # The contract speaks through the feature that knows it: the sum stays the score.
+        contributions = contributions.copy()
+        contributions[:, bundle.features.index(RENEWAL)] += shift
+        raw = raw + shift
+    return Explained(raw, probabilities(bundle, raw), contributions, base)

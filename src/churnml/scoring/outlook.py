@@ -12,10 +12,9 @@ from typing import TypedDict
 import numpy as np
 
 from churnml.scoring.bundle import Bundle
-from churnml.scoring.predict import FloatArray, sigmoid
+from churnml.scoring.predict import RENEWAL, FloatArray, sigmoid
 
 QUANTILES = (0.1, 0.5, 0.9)
-RENEWAL = "days_to_renewal"
 
 
 class Step(TypedDict):

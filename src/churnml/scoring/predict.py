@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import lightgbm
 
 FloatArray = npt.NDArray[np.float64]
+RENEWAL = "days_to_renewal"  # the feature that tells when a contract can end
 
 
 def design_matrix(bundle: Bundle, frame: pd.DataFrame) -> FloatArray:
@@ -92,8 +93,24 @@ def _no_number(name: str, found: object) -> ChurnmlError:
 
 
 def raw_scores(bundle: Bundle, matrix: FloatArray) -> FloatArray:
-    """The model's log-odds before calibration, (rows,)."""
-    return log_odds_of(bundle.booster, matrix)
+    """The log-odds before calibration, (rows,): the model's, or the contract's where it rules."""
+    raw = log_odds_of(bundle.booster, matrix)
+    return raw + contract_shift(bundle, matrix, raw)
+
+
+def contract_shift(bundle: Bundle, matrix: FloatArray, raw: FloatArray) -> FloatArray:
+    """What a contract that cannot end inside the window adds to the model's log-odds, (rows,).
+
+    0 where it can, and in a bundle whose company's contracts don't bind.
+    """
+    shift = np.zeros(len(raw))
+    lock: Mapping[str, float] | None = bundle.papers.get("contract_lock")
+    if lock is None or RENEWAL not in bundle.features:
+        return shift
+    with np.errstate(invalid="ignore"):
+        held = matrix[:, bundle.features.index(RENEWAL)] > lock["beyond_days"]
+    shift[held] = lock["log_odds"] - raw[held]
+    return shift
 
 
 def log_odds_of(booster: lightgbm.Booster, matrix: FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ from churnml.features.spec import Feature
 from churnml.scoring.predict import FloatArray
 from churnml.training.assemble import TrainingTable, assemble, joined, missing_in_words
 from churnml.training.baselines import baselines
+from churnml.training.contract import contract_lock
 from churnml.training.evaluate import MODEL, Evaluation, evaluate
 from churnml.training.learn import cut_parts, learn
 from churnml.training.params import MIN_PART_OUTCOMES, MIN_SLOPE_OUTCOMES, FitParams
@@ -76,11 +77,11 @@ def backtest(
         whole = assemble(features, labels, catalog_features)
         gap_days = declared.lead_days + declared.horizon_days + settings.grace_days
         splits = _splits(whole, gap_days, settings)
-        groups = account_groups(whole.accounts)
+        tables = [_free(whole, split, declared) for split in splits]
         asked = [(k, group) for k in range(len(splits)) for group in (None, *range(GROUPS))]
         run = Parallel(n_jobs=min(workers, len(asked)), return_as="generator")
         jobs = (
-            delayed(_job)(whole, splits[k], group, groups, settings, params, missing)
+            delayed(_job)(tables[k], splits[k], group, settings, params, missing)
             for k, group in asked
         )
         done: dict[tuple[int, int | None], _Told] = {}
@@ -90,13 +91,13 @@ def backtest(
     except Refused as refusal:
         raise Refused(f"{target}: {refusal}") from None
     tests, folds, frames = [], [], []
-    for k, split in enumerate(splits):
-        test = whole.where(split.test.rows(whole))
+    for k, (table, split) in enumerate(zip(tables, splits, strict=True)):
+        test = table.where(split.test.rows(table))
         main = done[k, None]
         assert main.evaluation is not None
         folds.append(Fold(split, main.trees, main.evaluation))
         unseen = np.full(len(test), np.nan)
-        mine = groups[split.test.rows(whole)]
+        mine = account_groups(test.accounts)
         for group in range(GROUPS):
             unseen[mine == group] = done[k, group].probabilities[MODEL][mine == group]
         tests.append(test)
@@ -122,6 +123,12 @@ def backtest(
         _evaluated(joined(tests), _of_every_fold(predictions), settings),
         _unseen(joined(tests), predictions, settings),
     )
+
+
+def _free(whole: TrainingTable, split: Split, declared: TargetConfig) -> TrainingTable:
+    """The rows that the origin may look at: without contracts that cannot end inside the window."""
+    lock = contract_lock(whole.where(split.train.rows(whole)), declared)
+    return whole if lock is None else whole.where(~lock.holds(whole))
 
 
 def _splits(whole: TrainingTable, gap_days: int, settings: Settings) -> tuple[Split, ...]:
@@ -154,7 +161,6 @@ def _job(
     whole: TrainingTable,
     split: Split,
     group: int | None,
-    groups: np.ndarray,
     settings: Settings,
     params: FitParams,
     missing: str,
@@ -162,7 +168,7 @@ def _job(
     test_rows = split.test.rows(whole)
     if group is not None:
         # The test keeps all its rows, so that both views line up.
-        keep = (groups != group) | test_rows
+        keep = (account_groups(whole.accounts) != group) | test_rows
         try:
             parts = cut_parts(whole.where(keep), split, settings.training, missing)
         except Refused:

@@ -21,19 +21,22 @@ from churnml.training.audit import Finding
 from churnml.training.bands import band
 from churnml.training.baselines import Baseline
 from churnml.training.card import CardFacts, write_card
+from churnml.training.contract import Lock
 from churnml.training.evaluate import MODEL, Evaluation
 from churnml.training.gate import Verdict
 from churnml.training.learn import Learned, Parts, accounts_of
 from churnml.training.params import FitParams
 from churnml.training.split import Split
+from churnml.training.timing import timing
 
 
 @dataclass(frozen=True, eq=False)
 class PaperFacts:
     """All that is written down about one training.
 
-    unused: columns that the train part could not teach. not_audited: why the leak audit could not
-    look, in words.
+    lock: of contracts that cannot end inside the window; locked_test: rows, and accounts with the
+    outcome, among the test rows that it left out. unused: columns that the train part could not teach.
+    not_audited: why the leak audit could not look, in words.
     """
 
     target: str
@@ -49,6 +52,8 @@ class PaperFacts:
     split: Split
     parts: Parts
     learned: Learned
+    lock: Lock | None
+    locked_test: tuple[int, int]
     evaluation: Evaluation
     baselines: tuple[Baseline, ...]
     verdict: Verdict
@@ -137,6 +142,13 @@ def _papers(
         ],
         "verdict": facts.verdict.as_dict(),
         "audit": [finding.as_dict() for finding in facts.findings],
+        "timing": timing(
+            [facts.parts.train, facts.parts.later],
+            facts.declared.lead_days,
+            facts.declared.horizon_days,
+            facts.declared.shorter,
+        ),
+        "contract_lock": _lock(facts),
         "notes": list(notes_of(facts)),
         "seed": facts.seed,
     }
@@ -166,12 +178,28 @@ def reference_of(table: TrainingTable) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _lock(facts: PaperFacts) -> dict[str, float] | None:
+    if facts.lock is None:
+        return None
+    calibration, told = facts.learned.calibration, facts.lock.probability
+    log_odds = (math.log(told / (1 - told)) - calibration.intercept) / calibration.slope
+    return {**asdict(facts.lock), "log_odds": log_odds}
+
+
 def notes_of(facts: PaperFacts) -> tuple[str, ...]:
     """What the reader should know about the fit, in words."""
     fitted, calibration = facts.learned.fitted, facts.learned.calibration
     notes = [f"{fitted.rounds} trees: {fitted.note}."]
     if calibration.note:
         notes.append(f"Calibration: {calibration.note}.")
+    if facts.lock is not None:
+        lock, (rows, outcomes) = facts.lock, facts.locked_test
+        notes.append(
+            f"Contracts bind: {lock.rows:,} train snapshots of {lock.accounts:,} accounts could not end "
+            f"within {lock.beyond_days} days, and {lock.outcomes} of these accounts had the outcome. Such "
+            f"snapshots are told {lock.probability:.2%} and stay out of training and metrics; in the test "
+            f"they were {rows:,}, with the outcome in {outcomes} accounts."
+        )
     if facts.unused:
         notes.append(f"Constant or missing in the train part, left out: {', '.join(facts.unused)}.")
     if facts.not_audited:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from churnml.config import (
@@ -26,9 +27,10 @@ from churnml.scoring.predict import FloatArray
 from churnml.training.assemble import TrainingTable, assemble, missing_in_words
 from churnml.training.audit import COHORT, Finding, audit_table, enough, waive
 from churnml.training.baselines import Baseline, baselines
+from churnml.training.contract import contract_lock
 from churnml.training.evaluate import MODEL, Evaluation, evaluate
 from churnml.training.gate import Verdict, judge, no_leak
-from churnml.training.learn import cut_parts, learn, refuse_too_few
+from churnml.training.learn import accounts_of, cut_parts, learn, refuse_too_few
 from churnml.training.papers import PaperFacts, bundle_of, notes_of
 from churnml.training.params import MIN_SLOPE_OUTCOMES, FitParams, fit_params
 from churnml.training.split import Needs, Split, choose_split
@@ -128,7 +130,10 @@ def _train(
     refuse_too_few(whole, "all labelled snapshots", training.min_outcomes, missing)
     gap_days = declared.lead_days + declared.horizon_days + settings.grace_days
     split = choose_split(whole, gap_days, settings.split, needs_of(settings))
-    parts = cut_parts(whole, split, training, missing)
+    lock = contract_lock(whole.where(split.train.rows(whole)), declared)
+    held = lock.holds(whole) if lock is not None else np.zeros(len(whole), dtype=bool)
+    locked_test = whole.where(held & split.test.rows(whole))
+    parts = cut_parts(whole.where(~held), split, training, missing)
     learned = learn(parts, params, training.seed)
     test = parts.test
     probability = learned.probability(test.x)
@@ -157,6 +162,8 @@ def _train(
         split=split,
         parts=parts,
         learned=learned,
+        lock=lock,
+        locked_test=(len(locked_test), accounts_of(locked_test)[0]),
         evaluation=evaluation,
         baselines=rivals,
         verdict=verdict,
