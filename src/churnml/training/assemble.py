@@ -24,7 +24,8 @@ class TrainingTable:
     x: (rows, columns) float64, NaN where missing, categories as codes. categories: categorical
     column -> its values, the code is the place. y: 1.0 or 0.0. accounts: account ids, the groups
     of every interval. as_of: datetime64[us]. mrr: at as_of, money. treated: an intervention fell
-    into the outcome window.
+    into the outcome window. days: from as_of to the outcome, NaN where there is none or its moment is
+    unknown.
     """
 
     x: FloatArray
@@ -35,6 +36,7 @@ class TrainingTable:
     as_of: npt.NDArray[np.datetime64]
     mrr: FloatArray
     treated: BoolArray
+    days: FloatArray
 
     def __len__(self) -> int:
         return len(self.y)
@@ -49,6 +51,7 @@ class TrainingTable:
             as_of=self.as_of[keep],
             mrr=self.mrr[keep],
             treated=self.treated[keep],
+            days=self.days[keep],
         )
 
     def untreated(self) -> TrainingTable:
@@ -100,6 +103,7 @@ def joined(tables: Sequence[TrainingTable]) -> TrainingTable:
         as_of=np.concatenate([table.as_of for table in tables]),
         mrr=np.concatenate([table.mrr for table in tables]),
         treated=np.concatenate([table.treated for table in tables]),
+        days=np.concatenate([table.days for table in tables]),
     )
 
 
@@ -109,8 +113,8 @@ def assemble(
     """Join features and labels on (account_id, as_of); rows without a label are left out.
 
     features, labels: as DESIGN §3 and the engine give them; the order of rows and columns doesn't
-    matter. catalog_features: the declared features that may be used; those that are no column of
-    `features` are absent.
+    matter, and labels may lack `outcome_at`. catalog_features: the declared features that may be used;
+    those that are no column of `features` are absent.
     Raises: Refused if no labelled row or no feature remains; ChurnmlError for a snapshot that
     occurs twice.
     """
@@ -128,8 +132,12 @@ def assemble(
             "features: none of the asked features can be built from these tables. Expected at "
             "least one. Add tables or columns, or choose other --families."
         )
-    labelled = labels.loc[labels["label"].notna(), [*KEYS, "label", "treated_in_window", "mrr"]]
-    labelled = labelled.rename(columns={"mrr": "_mrr", "label": "_label"})
+    if "outcome_at" not in labels.columns:
+        labels = labels.assign(outcome_at=pd.NaT)
+    labelled = labels.loc[
+        labels["label"].notna(), [*KEYS, "label", "treated_in_window", "mrr", "outcome_at"]
+    ]
+    labelled = labelled.rename(columns={"mrr": "_mrr", "label": "_label", "outcome_at": "_at"})
     names = [feature.name for feature in used]
     found = labelled.merge(features[[*KEYS, *names]], on=KEYS, how="inner")
     if found.empty:
@@ -145,6 +153,7 @@ def assemble(
             x[:, place] = codes_of(values, known)
         else:
             x[:, place] = numbers_of(values)
+    ahead = pd.to_datetime(found["_at"]) - found["as_of"]
     return TrainingTable(
         x=x,
         columns=tuple(names),
@@ -154,6 +163,7 @@ def assemble(
         as_of=found["as_of"].to_numpy(dtype="datetime64[us]"),
         mrr=found["_mrr"].to_numpy(dtype=np.float64, na_value=np.nan),
         treated=found["treated_in_window"].fillna(False).to_numpy(dtype=np.bool_),
+        days=(ahead / pd.Timedelta(days=1)).to_numpy(dtype=np.float64, na_value=np.nan),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from churnml.config import TargetConfig
+from churnml.config import GateConfig, TargetConfig, ValueConfig
 from churnml.features.catalog import fingerprint
 from churnml.features.spec import Feature
 from churnml.scoring.bundle import Bundle, version_of
@@ -24,6 +24,7 @@ from churnml.training.evaluate import MODEL, Evaluation
 from churnml.training.gate import Verdict
 from churnml.training.learn import Learned, Parts, accounts_of
 from churnml.training.params import FitParams
+from churnml.training.segments import segment_in_plain
 from churnml.training.split import Split
 
 
@@ -31,8 +32,8 @@ from churnml.training.split import Split
 class PaperFacts:
     """All that is written down about one training.
 
-    unused: columns that the train part could not teach. not_audited: why the leak audit could not
-    look, in words.
+    rival_notes: why a baseline is absent, in words. unused: columns that the train part could not
+    teach. not_audited: why the leak audit could not look, in words.
     """
 
     target: str
@@ -50,6 +51,9 @@ class PaperFacts:
     learned: Learned
     evaluation: Evaluation
     baselines: tuple[Baseline, ...]
+    rival_notes: tuple[str, ...]
+    gates: GateConfig
+    value: ValueConfig
     verdict: Verdict
     findings: tuple[Finding, ...]
     unused: tuple[str, ...]
@@ -104,6 +108,8 @@ def bundle_of(facts: PaperFacts) -> Bundle:
             features=used,
             currency=facts.currency,
             missing_labels=facts.missing_labels,
+            gates=facts.gates,
+            value=facts.value,
         )
     )
     return replace(bundle, card=card)
@@ -128,6 +134,8 @@ def _papers(
             {key: _plain(value) for key, value in asdict(part).items()}
             for part in evaluation.calibration
         ],
+        "segments": [segment_in_plain(segment) for segment in evaluation.segments],
+        "value": facts.value.model_dump(),
         "verdict": facts.verdict.as_dict(),
         "audit": [finding.as_dict() for finding in facts.findings],
         "notes": list(notes_of(facts)),
@@ -167,6 +175,7 @@ def notes_of(facts: PaperFacts) -> tuple[str, ...]:
         notes.append(f"Calibration: {calibration.note}.")
     if facts.unused:
         notes.append(f"Constant or missing in the train part, left out: {', '.join(facts.unused)}.")
+    notes += facts.rival_notes
     if facts.not_audited:
         notes.append(f"Leak audit: {facts.not_audited}.")
     return tuple(notes)

@@ -21,6 +21,7 @@ def table_of(y, accounts, dates=1, treated=None) -> TrainingTable:
         as_of=(np.datetime64("2024-01-01", "us") + np.arange(n) % dates * np.timedelta64(7, "D")),
         mrr=np.full(n, 100.0),
         treated=np.zeros(n, dtype=bool) if treated is None else treated,
+        days=np.where(np.asarray(y) > 0.5, 30.0, np.nan),
     )
 
 
@@ -80,7 +81,7 @@ def test_the_same_seed_gives_the_same_intervals_whatever_the_order_of_rows():
     first = judged(table, {MODEL: p})
     turned = TrainingTable(
         x=table.x[order], columns=table.columns, categories={}, y=y[order], accounts=table.accounts[order],
-        as_of=table.as_of[order], mrr=table.mrr[order], treated=table.treated[order],
+        as_of=table.as_of[order], mrr=table.mrr[order], treated=table.treated[order], days=table.days[order],
     )  # fmt: skip
     second = judged(turned, {MODEL: p[order]})
     for metric, estimate in first.model.items():
