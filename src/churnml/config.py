@@ -200,6 +200,24 @@ class TierConfig(_Frozen):
         return "medium" if probability >= self.medium else "low"
 
 
+class ValueConfig(_Frozen):
+    """What a campaign to keep accounts earns and costs: the money in the expected profit.
+
+    An account's value is its MRR times margin_share times lifetime_months, the months that a kept one
+    pays on. contact_cost: money per contacted account, in the currency of the amounts. accept_share:
+    of the contacted accounts that would have left, those that are won over. incentive_share: of an
+    account's value, what those won over are given, and those who would have stayed anyway.
+    contraction_share: of its MRR, what an account that contracts would drop.
+    """
+
+    margin_share: float = Field(0.75, gt=0, le=1)
+    lifetime_months: float = Field(12, gt=0)
+    contact_cost: float = Field(50, ge=0)
+    accept_share: float = Field(0.3, gt=0, le=1)
+    incentive_share: float = Field(0.05, ge=0, lt=1)
+    contraction_share: float = Field(0.25, gt=0, le=1)
+
+
 class GateConfig(_Frozen):
     """What a challenger must show on the out-of-time test before it may become champion."""
 
@@ -287,6 +305,7 @@ class Config(_Frozen):
     split: SplitConfig = SplitConfig()
     training: TrainingConfig = TrainingConfig()
     capacity: CapacityConfig = CapacityConfig()
+    value: ValueConfig = ValueConfig()
     tiers: TierConfig = TierConfig()
     gates: GateConfig = GateConfig()
     audit: AuditConfig = AuditConfig()

@@ -34,6 +34,10 @@ METRICS = (
     ("lift_at_10_percent", "lift at 10 %"),
     ("precision_at_capacity", "precision at capacity"),
     ("mrr_recall_at_capacity", "MRR recall at capacity"),
+    ("expected_profit_per_account", "profit per account"),
+    ("contact_share", "share to contact for it"),
+    ("alerted_share", "alerted before the outcome"),
+    ("lead_days_median", "median lead days"),
 )
 
 

@@ -85,6 +85,16 @@ mode = "window_end"
 [capacity]
 share = 0.1              # of the book that the CSMs can handle per period; or: accounts = 25
 
+# What a campaign to keep accounts earns and costs. Models are compared by the profit they would bring;
+# these are stand-ins until you put in your own:
+# [value]
+# margin_share = 0.75        # of MRR that is earned
+# lifetime_months = 12       # that a kept account pays on
+# contact_cost = 50          # per contacted account, in the currency of your amounts
+# accept_share = 0.3         # of the contacted accounts that would have left, those won over
+# incentive_share = 0.05     # of an account's value, what they and those who stay anyway are given
+# contraction_share = 0.25   # of its MRR, what an account that contracts would drop
+
 # Calibrated probabilities from which a tier begins:
 [tiers]
 medium = 0.1

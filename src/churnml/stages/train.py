@@ -132,6 +132,7 @@ def settings_of(workspace: Workspace, config: Config, target: str) -> Settings:
         capacity=config.capacity,
         gates=config.gates,
         audit=config.audit,
+        value=config.value,
     )
 
 

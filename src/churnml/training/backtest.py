@@ -24,6 +24,7 @@ from churnml.training.contract import contract_lock
 from churnml.training.evaluate import MODEL, Evaluation, evaluate
 from churnml.training.learn import cut_parts, learn
 from churnml.training.params import MIN_PART_OUTCOMES, MIN_SLOPE_OUTCOMES, FitParams
+from churnml.training.profit import contact_gains
 from churnml.training.split import Needs, Split, rolling_splits
 from churnml.training.train import Settings
 
@@ -81,7 +82,7 @@ def backtest(
         asked = [(k, group) for k in range(len(splits)) for group in (None, *range(GROUPS))]
         run = Parallel(n_jobs=min(workers, len(asked)), return_as="generator")
         jobs = (
-            delayed(_job)(tables[k], splits[k], group, settings, params, missing)
+            delayed(_job)(tables[k], splits[k], group, settings, params, missing, target)
             for k, group in asked
         )
         done: dict[tuple[int, int | None], _Told] = {}
@@ -120,8 +121,8 @@ def backtest(
         target,
         tuple(folds),
         predictions,
-        _evaluated(joined(tests), _of_every_fold(predictions), settings),
-        _unseen(joined(tests), predictions, settings),
+        _evaluated(joined(tests), _of_every_fold(predictions), settings, target),
+        _unseen(joined(tests), predictions, settings, target),
     )
 
 
@@ -164,6 +165,7 @@ def _job(
     settings: Settings,
     params: FitParams,
     missing: str,
+    target: str,
 ) -> _Told:
     test_rows = split.test.rows(whole)
     if group is not None:
@@ -181,11 +183,11 @@ def _job(
         MODEL: learned.probability(parts.test.x),
         **{rival.name: rival.probability for rival in baselines(parts)},
     }
-    return _Told(told, learned.fitted.rounds, _evaluated(parts.test, told, settings))
+    return _Told(told, learned.fitted.rounds, _evaluated(parts.test, told, settings, target))
 
 
 def _evaluated(
-    test: TrainingTable, told: Mapping[str, FloatArray], settings: Settings
+    test: TrainingTable, told: Mapping[str, FloatArray], settings: Settings, target: str
 ) -> Evaluation:
     return evaluate(
         test,
@@ -194,6 +196,7 @@ def _evaluated(
         settings.training.bootstrap_rounds,
         settings.training.seed,
         settings.gates.interval,
+        contact_gains(test, target, settings.value),
     )
 
 
@@ -211,7 +214,7 @@ def _of_every_fold(predictions: pd.DataFrame) -> dict[str, FloatArray]:
 
 
 def _unseen(
-    test: TrainingTable, predictions: pd.DataFrame, settings: Settings
+    test: TrainingTable, predictions: pd.DataFrame, settings: Settings, target: str
 ) -> Evaluation | None:
     known = predictions["unseen_probability"].notna().to_numpy()
     rows = test.where(known)
@@ -221,4 +224,4 @@ def _unseen(
         MODEL: predictions["probability"].to_numpy()[known],
         UNSEEN: predictions["unseen_probability"].to_numpy()[known],
     }
-    return _evaluated(rows, told, settings)
+    return _evaluated(rows, told, settings, target)

@@ -6,11 +6,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from churnml.config import GateConfig, ValueConfig
 from churnml.features.spec import FAMILIES, Feature
 from churnml.scoring.bundle import Bundle
 from churnml.training.baselines import Baseline
 from churnml.training.evaluate import MODEL, Estimate, Evaluation
 from churnml.training.gate import Verdict
+from churnml.training.params import MIN_SLOPE_OUTCOMES
+from churnml.training.profit import in_words
+from churnml.training.segments import failings, name_of
 
 MEANING = {
     "churn": "MRR reaches 0 inside the window and stays there for the grace time",
@@ -29,7 +33,12 @@ IN_WORDS = {
     "precision_at_capacity": "precision at capacity",
     "recall_at_capacity": "recall at capacity",
     "mrr_recall_at_capacity": "MRR recall at capacity",
+    "expected_profit_per_account": "expected profit per account",
+    "contact_share": "share to contact for it",
+    "alerted_share": "alerted before the outcome",
+    "lead_days_median": "median days from first alert to outcome",
 }
+DIGITS = {"expected_profit_per_account": 2, "lead_days_median": 0}  # of the others: 3
 SIGNS = {"passed": "passed", "failed": "**failed**", "cannot_tell": "**cannot tell**"}
 
 
@@ -44,11 +53,15 @@ class CardFacts:
     features: tuple[Feature, ...]
     currency: str
     missing_labels: str
+    gates: GateConfig
+    value: ValueConfig
 
 
 def write_card(facts: CardFacts) -> str:
     """The card as Markdown; the same facts give the same text."""
-    sections = (_head, _data, _label, _features, _metrics, _calibration, _verdict, _use)
+    sections = (
+        _head, _data, _label, _features, _metrics, _calibration, _segments, _verdict, _use,
+    )  # fmt: skip
     return "\n\n".join("\n".join(section(facts)) for section in sections) + "\n"
 
 
@@ -126,11 +139,13 @@ def _metrics(facts: CardFacts) -> Iterator[str]:
     yield "| metric | " + " | ".join(name.replace("_", " ") for name in names) + " |"
     yield "|---" * (len(names) + 1) + "|"
     for metric, words in IN_WORDS.items():
-        cells = (figure(evaluation.metrics[name][metric]) for name in names)
+        digits = DIGITS.get(metric, 3)
+        cells = (figure(evaluation.metrics[name][metric], digits) for name in names)
         yield f"| {words} | " + " | ".join(cells) + " |"
     yield ""
     for baseline in facts.baselines:
         yield f"- {baseline.name.replace('_', ' ')}: {baseline.what}"
+    yield from _metric_notes(facts)
     if evaluation.without_treated:
         auc = evaluation.without_treated["roc_auc"]
         loss = evaluation.without_treated["log_loss"]
@@ -140,17 +155,33 @@ def _metrics(facts: CardFacts) -> Iterator[str]:
         )
 
 
-def figure(estimate: Estimate) -> str:
+def _metric_notes(facts: CardFacts) -> Iterator[str]:
+    model = facts.evaluation.model
+    if not math.isnan(model["expected_profit_per_account"].value):
+        target = facts.bundle.target
+        yield (
+            "- expected profit per account, on one date, at the threshold that is best for these rows: "
+            f"{in_words(target, facts.value, facts.currency)} (`[value]` in churnml.toml)"
+        )
+    if not math.isnan(model["alerted_share"].value):
+        yield (
+            "- alerted: among the accounts at capacity on a date whose window holds the outcome; who "
+            "names other accounts on each date alerts many in the end, so read it beside precision"
+        )
+
+
+def figure(estimate: Estimate, digits: int = 3) -> str:
     """A figure with its interval, e.g. "0.71 [0.66, 0.75]"; – where undefined."""
     if math.isnan(estimate.value):
         return "–"
-    if math.isnan(estimate.low):
-        return _number(estimate.value)
-    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
+    value, low, high = (
+        _number(number, digits) for number in (estimate.value, estimate.low, estimate.high)
+    )
+    return value if math.isnan(estimate.low) else f"{value} [{low}, {high}]"
 
 
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
+def _number(value: float, digits: int = 3) -> str:
+    return "–" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def _calibration(facts: CardFacts) -> Iterator[str]:
@@ -166,6 +197,49 @@ def _calibration(facts: CardFacts) -> Iterator[str]:
     yield "|---|---|---|"
     for part in facts.evaluation.calibration:
         yield f"| {part.rows:,} | {part.predicted:.1%} | {part.observed:.1%} |"
+    yield ""
+    yield "Drawn in `plots/reliability.png` of the model's run, by segment in `plots/segments.png`."
+
+
+def _segments(facts: CardFacts) -> Iterator[str]:
+    segments = facts.evaluation.segments
+    judged = [segment for segment in segments if segment.metrics]
+    yield "## Segments"
+    yield ""
+    if not segments:
+        yield "No feature is a category: the model was not judged by segment."
+        return
+    features = ", ".join(f"`{name}`" for name in dict.fromkeys(s.feature for s in segments))
+    yield (
+        f"{len(judged)} of {len(segments)} categories of {features} hold the {MIN_SLOPE_OUTCOMES} test "
+        "accounts with the outcome, and as many without, that it takes to judge the model there"
+        + ("." if judged else ": too few to tell.")
+    )
+    if not judged:
+        return
+    yield ""
+    yield "| segment | rows | accounts with the outcome | ROC AUC | slope | intercept | error |"
+    yield "|---|---|---|---|---|---|---|"
+    measures = ("roc_auc", "calibration_slope", "calibration_intercept", "calibration_error")
+    for segment in judged:
+        cells = " | ".join(figure(segment.metrics[name], 2) for name in measures)
+        yield f"| {name_of(segment)} | {segment.rows:,} | {segment.outcomes:,} | {cells} |"
+    yield ""
+    yield "### Segments where it fails"
+    yield ""
+    limit = facts.gates.max_calibration_error
+    failing = [(segment, failings(segment, limit)) for segment in judged]
+    for segment, found in failing:
+        if found:
+            yield f"- {name_of(segment)}: {'; '.join(found)}"
+    if not any(found for _, found in failing):
+        yield "None of those that could be judged."
+    yield ""
+    yield (
+        f"Of so many {facts.evaluation.interval:.0%} intervals some miss by chance: "
+        f"{(1 - facts.evaluation.interval) * len(judged):.1f} slopes of the {len(judged)} are to be "
+        "expected."
+    )
 
 
 def _verdict(facts: CardFacts) -> Iterator[str]:

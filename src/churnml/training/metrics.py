@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from churnml.scoring.predict import FloatArray, sigmoid
+from churnml.training.alerts import Alerts
 
 IntArray = npt.NDArray[np.int64]
 
@@ -29,7 +31,19 @@ METRICS = (
     "precision_at_capacity",
     "recall_at_capacity",
     "mrr_recall_at_capacity",
+    "expected_profit_per_account",
+    "contact_share",
+    "alerted_share",
+    "lead_days_median",
 )
+RANKED = [METRICS.index(name) for name in ("roc_auc", "pr_auc", "lift_at_10_percent")]
+PROFIT = [METRICS.index(name) for name in ("expected_profit_per_account", "contact_share")]
+AT_CAPACITY = [
+    METRICS.index(name)
+    for name in ("precision_at_capacity", "recall_at_capacity", "mrr_recall_at_capacity")
+]
+ALERTED = [METRICS.index(name) for name in ("alerted_share", "lead_days_median")]
+
 BINS = 10  # of the calibration error: equally many rows each
 FINE_BINS = 100  # of the calibration slope: a sum per bin stands for its rows
 TOP_SHARE = 0.1
@@ -73,7 +87,8 @@ class Scorer:
 
     probability, y, mrr: (rows,). accounts: (rows,) codes 0..n-1, the units that are weighed. dates:
     (rows,) codes 0..m-1 of the snapshot dates. capacity: book size of one date -> accounts that can
-    be handled on it.
+    be handled on it. gains: (rows,) what contacting the row's account earns; None leaves the profit
+    undefined. alerts: None leaves the lead undefined.
     """
 
     def __init__(
@@ -84,8 +99,10 @@ class Scorer:
         dates: IntArray,
         mrr: FloatArray,
         capacity: Callable[[int], int],
+        gains: FloatArray | None = None,
+        alerts: Alerts | None = None,
     ):
-        self._capacity = capacity
+        self._capacity = cache(capacity)  # asked for each date of each resample
         self._n = int(accounts.max()) + 1
         clipped = np.clip(probability, FLOOR, 1 - FLOOR)
         loss = -np.where(y > 0.5, np.log(clipped), np.log1p(-clipped))
@@ -102,13 +119,25 @@ class Scorer:
         self._fine_sums = self._per_account(accounts, fine, self._fine, np.ones(len(y)), y)
         logit = np.log(clipped) - np.log1p(-clipped)
         self._fine_logit = np.bincount(fine, logit) / np.bincount(fine)
-        self._all = _ranked(np.argsort(-probability, kind="stable"), accounts, y, probability)
+        order = np.argsort(-probability, kind="stable")
+        self._all = _ranked(order, accounts, y, probability)
+        self._gains = None if gains is None else gains[order]
+        if self._gains is not None:
+            # A threshold cannot part equal predictions, and the best one lies behind a row that earns.
+            self._cuts = np.unique(self._all.end[self._gains > 0])
+            self._stretches = np.append(0, self._cuts + 1)
         book = np.lexsort((-probability, dates))
         self._book = _ranked(book, accounts, y, probability, dates.astype(float))
         self._book_ends = np.append(np.flatnonzero(np.diff(dates[book])), len(y) - 1)
         self._book_starts = np.append(0, self._book_ends[:-1] + 1)
         self._has_mrr = bool(np.isfinite(mrr).any())
         self._money = np.where(np.isnan(mrr), 0.0, mrr)[book][self._book.positives]
+        self._alerts = alerts
+        if alerts is not None:
+            places = np.empty(len(y), dtype=np.int64)
+            places[book] = np.arange(len(y))
+            self._alert_places = places[alerts.rows]
+            self._alert_dates = np.searchsorted(self._book_ends, self._alert_places)
 
     def _per_account(
         self, accounts: IntArray, bins: IntArray | None, size: int, *values: FloatArray
@@ -128,22 +157,44 @@ class Scorer:
         total, loss, square = (times @ self._sums).T
         there = total > 0
         with np.errstate(invalid="ignore", divide="ignore"):
-            out[:, 2] = np.where(there, loss / total, np.nan)
-            out[:, 3] = np.where(there, square / total, np.nan)
-            _, told, seen = np.split(times @ self._binned, 3, axis=1)
-            out[:, 6] = np.where(there, np.abs(told - seen).sum(axis=1) / total, np.nan)
-        w, wy = np.split(times @ self._fine_sums, 2, axis=1)
-        out[:, 4] = _logistic_slope(self._fine_logit, w, wy)
-        out[:, 5] = _logistic_level(self._fine_logit, w, wy)
+            out[:, METRICS.index("log_loss")] = np.where(there, loss / total, np.nan)
+            out[:, METRICS.index("brier")] = np.where(there, square / total, np.nan)
+        for name, values in self.calibration(times).items():
+            out[:, METRICS.index(name)] = values
         weights, sums = np.empty(len(self._all.accounts)), np.empty(len(self._all.accounts))
         for number in np.flatnonzero(there):
             np.take(times[number], self._all.accounts, out=weights)
             np.cumsum(weights, out=sums)
-            out[number, [0, 1, 7]] = self._ranking(weights, sums)
+            out[number, RANKED] = self._ranking(weights, sums)
+            out[number, PROFIT] = self._profit(weights, sums)
             np.take(times[number], self._book.accounts, out=weights)
             np.cumsum(weights, out=sums)
-            out[number, 8:] = self._at_capacity(weights, sums)
+            taken, target = self._reached(sums)
+            out[number, AT_CAPACITY] = self._at_capacity(weights, sums, taken, target)
+            if self._alerts is not None:
+                out[number, ALERTED] = self._alerts.of(self._handled(sums, target), times[number])
         return out
+
+    def calibration(self, times: FloatArray) -> dict[str, FloatArray]:
+        """Slope, intercept and error of the calibration, (weightings,) each; times as in `of`."""
+        total = times @ self._sums[:, 0]
+        _, told, seen = np.split(times @ self._binned, 3, axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = np.where(total > 0, np.abs(told - seen).sum(axis=1) / total, np.nan)
+        w, wy = np.split(times @ self._fine_sums, 2, axis=1)
+        return {
+            "calibration_slope": _logistic_slope(self._fine_logit, w, wy),
+            "calibration_intercept": _logistic_level(self._fine_logit, w, wy),
+            "calibration_error": error,
+        }
+
+    def roc_auc(self, times: FloatArray) -> FloatArray:
+        """ROC AUC alone, (weightings,); times as in `of`."""
+        areas = np.empty(len(times))
+        for number, row in enumerate(times):
+            weights = row[self._all.accounts]
+            areas[number] = self._ranking(weights, np.cumsum(weights))[0]
+        return areas
 
     def calibration_bins(self, times: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of each bin of rising probability: its weight, mean probability and share of outcomes.
@@ -173,18 +224,43 @@ class Scorer:
         top = _hits_until(rows, sums, hits, np.searchsorted(sums, target), target)
         return area / (found * others), precision / found, float(top[0]) / (TOP_SHARE * found)
 
-    def _at_capacity(self, weights: FloatArray, sums: FloatArray) -> tuple[float, float, float]:
-        rows, starts, ends = self._book, self._book_starts, self._book_ends
-        before = _sum_before(sums, starts)
-        book = sums[ends] - before
+    def _profit(self, weights: FloatArray, sums: FloatArray) -> tuple[float, float]:
+        """The most that contacting all above one threshold earns per row, and how many that are."""
+        if self._gains is None:
+            return np.nan, np.nan
+        if not len(self._cuts):
+            return 0.0, 0.0
+        until = self._stretches[-1]
+        gained = weights[:until] * self._gains[:until]
+        earned = np.cumsum(np.add.reduceat(gained, self._stretches[:-1]))
+        best = int(np.argmax(earned))
+        if not earned[best] > 0:
+            return 0.0, 0.0  # whoever contacts nobody loses nothing
+        return float(earned[best] / sums[-1]), float(sums[self._cuts[best]] / sums[-1])
+
+    def _reached(self, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Of each date, how much of its book can be handled, and the running weight where that ends."""
+        before = _sum_before(sums, self._book_starts)
+        book = sums[self._book_ends] - before
         taken = np.array([min(n, self._capacity(round(n))) if n > 0 else 0.0 for n in book])
-        place = np.clip(np.searchsorted(sums, before + taken), starts, ends)
+        return taken, before + taken
+
+    def _handled(self, sums: FloatArray, target: FloatArray) -> FloatArray:
+        """Of each row that could be alerted, whether it is handled; a share of tied ones."""
+        start, end = (run[self._alert_places] for run in (self._book.start, self._book.end))
+        return _share_until(target[self._alert_dates], _sum_before(sums, start), sums[end])
+
+    def _at_capacity(
+        self, weights: FloatArray, sums: FloatArray, taken: FloatArray, target: FloatArray
+    ) -> tuple[float, float, float]:
+        rows, starts, ends = self._book, self._book_starts, self._book_ends
+        place = np.clip(np.searchsorted(sums, target), starts, ends)
         drawn = weights[rows.positives]
         ratios = []
         for value in (drawn, drawn * self._money):
             hits = np.append(0.0, np.cumsum(value))
             first = hits[rows.before[starts]]
-            inside = _hits_until(rows, sums, hits, place, before + taken) - first
+            inside = _hits_until(rows, sums, hits, place, target) - first
             ratios.append((inside, hits[rows.before[ends + 1]] - first))
         (found, all_found), (money, all_money) = ratios
         return (
@@ -204,11 +280,16 @@ def _hits_until(
     """Hits among the rows up to a sum of weights that is reached at `place`; a run of equal
     predictions that the target cuts gives its share."""
     start, end = rows.start[place], rows.end[place]
-    before, until = _sum_before(sums, start), sums[end]
+    share = _share_until(target, _sum_before(sums, start), sums[end])
+    sure = hits[rows.before[start]]
+    return sure + share * (hits[rows.before[end + 1]] - sure)
+
+
+def _share_until(target: FloatArray, before: FloatArray, until: FloatArray) -> FloatArray:
+    """How much of a run of equal predictions, from `before` to `until`, lies below the target."""
     size = until - before
     share = np.divide(target - before, size, out=np.zeros(len(size)), where=size > 0)
-    sure = hits[rows.before[start]]
-    return sure + np.clip(share, 0.0, 1.0) * (hits[rows.before[end + 1]] - sure)
+    return np.clip(share, 0.0, 1.0)
 
 
 def _quantile_bins(values: FloatArray, bins: int) -> IntArray:

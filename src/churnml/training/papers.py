@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from churnml.config import TargetConfig
+from churnml.config import GateConfig, TargetConfig, ValueConfig
 from churnml.features.catalog import fingerprint
 from churnml.features.spec import Feature
 from churnml.scoring.bundle import Bundle, Calibrator, version_of
@@ -26,6 +26,7 @@ from churnml.training.evaluate import MODEL, Evaluation
 from churnml.training.gate import Verdict
 from churnml.training.learn import Learned, Parts, accounts_of
 from churnml.training.params import FitParams
+from churnml.training.segments import segment_in_plain
 from churnml.training.split import Split
 from churnml.training.timing import timing
 
@@ -35,8 +36,9 @@ class PaperFacts:
     """All that is written down about one training.
 
     lock: of contracts that cannot end inside the window; locked_test: rows, and accounts with the
-    outcome, among the test rows that it left out. unused: columns that the train part could not teach.
-    not_audited: why the leak audit could not look, in words.
+    outcome, among the test rows that it left out. rival_notes: why a baseline is
+    absent, in words. unused: columns that the train part could not teach. not_audited: why the leak audit
+    could not look, in words.
     """
 
     target: str
@@ -56,6 +58,9 @@ class PaperFacts:
     locked_test: tuple[int, int]
     evaluation: Evaluation
     baselines: tuple[Baseline, ...]
+    rival_notes: tuple[str, ...]
+    gates: GateConfig
+    value: ValueConfig
     verdict: Verdict
     findings: tuple[Finding, ...]
     unused: tuple[str, ...]
@@ -110,6 +115,8 @@ def bundle_of(facts: PaperFacts) -> Bundle:
             features=used,
             currency=facts.currency,
             missing_labels=facts.missing_labels,
+            gates=facts.gates,
+            value=facts.value,
         )
     )
     return replace(bundle, card=card)
@@ -140,6 +147,8 @@ def _papers(
             {key: _plain(value) for key, value in asdict(part).items()}
             for part in evaluation.calibration
         ],
+        "segments": [segment_in_plain(segment) for segment in evaluation.segments],
+        "value": facts.value.model_dump(),
         "verdict": facts.verdict.as_dict(),
         "audit": [finding.as_dict() for finding in facts.findings],
         "timing": timing(
@@ -202,6 +211,7 @@ def notes_of(facts: PaperFacts) -> tuple[str, ...]:
         )
     if facts.unused:
         notes.append(f"Constant or missing in the train part, left out: {', '.join(facts.unused)}.")
+    notes += facts.rival_notes
     if facts.not_audited:
         notes.append(f"Leak audit: {facts.not_audited}.")
     return tuple(notes)

@@ -19,12 +19,16 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from churnml.features.spec import Feature
 from churnml.scoring.contributions import Explained, explain_matrix
 from churnml.scoring.predict import FloatArray
-from churnml.training.evaluate import MODEL
+from churnml.training.card import figure as figure_of
+from churnml.training.evaluate import MODEL, CalibrationBin, Segment
+from churnml.training.segments import name_of
 from churnml.training.train import TrainedTarget
 
 SAMPLE_ROWS = 500  # contributions cost 200 times a score
 DPI = 100
 SHOWN_DRIVERS = 12
+SHOWN_SEGMENTS = 20  # those with most outcomes
+ACROSS = 4  # segments side by side
 
 
 def draw_plots(
@@ -34,7 +38,8 @@ def draw_plots(
     seed: int,
     beeswarm: bool = True,
 ) -> list[Path]:
-    """Draw reliability, ROC and precision-recall, gains, drivers and shap's beeswarm as PNGs.
+    """Draw reliability, ROC and precision-recall, gains, drivers and shap's beeswarm as PNGs, and
+    reliability by segment where a segment could be judged.
 
     features: the declared features, for their drivers. seed: of the sample of rows that are
     explained. beeswarm: False spares shap's import (it takes
@@ -52,6 +57,9 @@ def draw_plots(
         _gains(trained, folder / "gains.png"),
         _drivers(trained, features, explained, folder / "drivers.png"),
     ]
+    judged = [segment for segment in trained.evaluation.segments if segment.calibration]
+    if judged:
+        written.append(_segments(trained.target, judged, folder / "segments.png"))
     if beeswarm:
         written.append(_beeswarm(trained, explained, matrix, folder / "beeswarm.png"))
     return written
@@ -66,12 +74,49 @@ def _save(figure: plt.Figure, path: Path) -> Path:
 def _reliability(trained: TrainedTarget, path: Path) -> Path:
     figure, axes = plt.subplots(figsize=(5, 5))
     bins = trained.evaluation.calibration
-    told, seen = [b.predicted for b in bins], [b.observed for b in bins]
-    top = max(0.05, *told, *seen) * 1.05
-    axes.plot([0, top], [0, top], color="0.7", linewidth=1)
-    axes.plot(told, seen, marker="o")
-    axes.set(xlim=(0, top), ylim=(0, top), xlabel="told (mean probability)", ylabel="seen (share)")
+    _told_and_seen(axes, bins, _top(bins))
+    axes.set(xlabel=TOLD, ylabel=SEEN)
     axes.set_title(f"{trained.target}: reliability, {len(bins)} bins of the test rows")
+    return _save(figure, path)
+
+
+TOLD, SEEN = "told (mean probability)", "seen (share)"
+
+
+def _top(bins: Sequence[CalibrationBin]) -> float:
+    return max(0.05, *(max(b.predicted, b.observed) for b in bins)) * 1.05
+
+
+def _told_and_seen(axes: plt.Axes, bins: Sequence[CalibrationBin], top: float) -> None:
+    told, seen = [b.predicted for b in bins], [b.observed for b in bins]
+    axes.plot([0, top], [0, top], color="0.7", linewidth=1)
+    axes.vlines(told, [b.low for b in bins], [b.high for b in bins], color="C0", alpha=0.4)
+    axes.plot(told, seen, marker="o", markersize=4)
+    axes.set(xlim=(0, top), ylim=(0, top))
+
+
+def _segments(target: str, judged: Sequence[Segment], path: Path) -> Path:
+    """Reliability of each segment, on one scale, so that they can be compared."""
+    shown = sorted(judged, key=lambda s: -s.outcomes)[:SHOWN_SEGMENTS]
+    shown = [segment for segment in judged if segment in shown]
+    across = min(ACROSS, len(shown))
+    down = -(-len(shown) // across)
+    figure, grid = plt.subplots(
+        down, across, figsize=(2.9 * across, 2.9 * down + 0.5), squeeze=False, layout="constrained",
+        sharex=True, sharey=True,
+    )  # fmt: skip
+    top = max(_top(segment.calibration) for segment in shown)
+    for axes, segment in zip(grid.flat, shown, strict=False):
+        _told_and_seen(axes, segment.calibration, top)
+        slope = figure_of(segment.metrics["calibration_slope"], 2)
+        with_it = f"{segment.outcomes:,} accounts with the outcome"
+        axes.set_title(f"{name_of(segment)}\n{with_it}\nslope {slope}", fontsize=8)
+    for axes in grid.flat[len(shown) :]:
+        axes.set_visible(False)
+    left_out = f", the {len(shown)} with most outcomes" if len(shown) < len(judged) else ""
+    figure.suptitle(f"{target}: reliability by segment{left_out}", fontsize=10)
+    figure.supxlabel(TOLD, fontsize=9)
+    figure.supylabel(SEEN, fontsize=9)
     return _save(figure, path)
 
 

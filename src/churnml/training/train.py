@@ -5,7 +5,7 @@ assemble -> split -> fit -> calibrate -> baselines -> evaluate -> gate -> card a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from churnml.config import (
     SplitConfig,
     TargetConfig,
     TrainingConfig,
+    ValueConfig,
 )
 from churnml.errors import Refused
 from churnml.features.spec import Feature
@@ -33,6 +34,8 @@ from churnml.training.gate import Verdict, judge, no_leak
 from churnml.training.learn import accounts_of, cut_parts, learn, refuse_too_few
 from churnml.training.papers import PaperFacts, bundle_of, notes_of
 from churnml.training.params import MIN_SLOPE_OUTCOMES, FitParams, fit_params
+from churnml.training.profit import contact_gains
+from churnml.training.segments import judge_segments
 from churnml.training.split import Needs, Split, choose_split
 
 
@@ -52,6 +55,7 @@ class Settings:
     gates: GateConfig
     audit: AuditConfig = field(default_factory=AuditConfig)
     rebuilt: tuple[Finding, ...] = ()
+    value: ValueConfig = field(default_factory=ValueConfig)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +104,8 @@ def train_target(
     """Train, calibrate and judge the model of one target.
 
     features, labels: one row per snapshot (labels: account_id, as_of, label, missing_reason,
-    treated_in_window, mrr). catalog_features: those that may be used. data_through: up to when the
-    data go. params: a parsed models/<target>/params.toml, None for the defaults.
+    treated_in_window, mrr, outcome_at). catalog_features: those that may be used. data_through: up to
+    when the data go. params: a parsed models/<target>/params.toml, None for the defaults.
     The same arguments give the same model text and the same predictions.
     Raises: Refused, in words, if the target cannot be trained honestly; ConfigError for params.
     """
@@ -137,7 +141,8 @@ def _train(
     learned = learn(parts, params, training.seed)
     test = parts.test
     probability = learned.probability(test.x)
-    rivals = baselines(parts)
+    rival_notes: list[str] = []
+    rivals = baselines(parts, rival_notes.append)
     evaluation = evaluate(
         test,
         {MODEL: probability, **{rival.name: rival.probability for rival in rivals}},
@@ -145,6 +150,13 @@ def _train(
         training.bootstrap_rounds,
         training.seed,
         settings.gates.interval,
+        contact_gains(test, target, settings.value),
+    )
+    evaluation = replace(
+        evaluation,
+        segments=judge_segments(
+            test, probability, training.bootstrap_rounds, training.seed, settings.gates.interval
+        ),
     )
     findings = _audited(whole, labels, target, settings, parts.train.columns)
     verdict = Verdict((*judge(evaluation, settings.gates).checks, no_leak(findings)))
@@ -166,6 +178,9 @@ def _train(
         locked_test=(len(locked_test), accounts_of(locked_test)[0]),
         evaluation=evaluation,
         baselines=rivals,
+        rival_notes=tuple(rival_notes),
+        gates=settings.gates,
+        value=settings.value,
         verdict=verdict,
         findings=findings,
         unused=tuple(name for name in whole.columns if name not in parts.train.columns),

@@ -101,11 +101,21 @@ def make_company(
                 )
             )
             label, reason = outcome(day, int(left[i]), weeks * 7)
-            labels.append((*key, label, reason, bool(rng.random() < 0.05), float(mrr[i])))
+            came = START + timedelta(days=int(left[i])) if label == 1 else pd.NaT
+            treated = bool(rng.random() < 0.05)
+            labels.append((*key, label, reason, treated, float(mrr[i]), came))
     feature_frame = pd.DataFrame(features, columns=["account_id", "as_of", *USED])
     label_frame = pd.DataFrame(
         labels,
-        columns=["account_id", "as_of", "label", "missing_reason", "treated_in_window", "mrr"],
+        columns=[
+            "account_id",
+            "as_of",
+            "label",
+            "missing_reason",
+            "treated_in_window",
+            "mrr",
+            "outcome_at",
+        ],
     )
     return feature_frame, label_frame
 

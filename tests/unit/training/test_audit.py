@@ -83,7 +83,7 @@ class Book:
         return TrainingTable(
             x=np.column_stack(x), columns=tuple(columns), categories=categories, y=self.y,
             accounts=self.names, as_of=self.as_of, mrr=np.ones(len(self.y)),
-            treated=np.zeros(len(self.y), dtype=bool),
+            treated=np.zeros(len(self.y), dtype=bool), days=np.full(len(self.y), np.nan),
         )  # fmt: skip
 
     def labels(self) -> pd.DataFrame:
@@ -131,7 +131,7 @@ def test_an_account_counts_once_however_many_snapshots_it_has(book):
     loud_table = TrainingTable(
         x=many.x[repeated], columns=("x",), categories={}, y=many.y[repeated],
         accounts=many.accounts[repeated], as_of=many.as_of[repeated], mrr=many.mrr[repeated],
-        treated=many.treated[repeated],
+        treated=many.treated[repeated], days=many.days[repeated],
     )  # fmt: skip
     labels = book.labels().drop(columns="outcome_at")
     assert audit_table(loud_table, labels, "churn", LIMITS) == ()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,7 @@ def table_of(y, accounts, dates=1, treated=None) -> TrainingTable:
         as_of=(np.datetime64("2024-01-01", "us") + np.arange(n) % dates * np.timedelta64(7, "D")),
         mrr=np.full(n, 100.0),
         treated=np.zeros(n, dtype=bool) if treated is None else treated,
+        days=np.where(np.asarray(y) > 0.5, 30.0, np.nan),
     )
 
 
@@ -31,7 +34,8 @@ def sample(accounts=150, seed=0):
 
 
 def judged(table, predictions, rounds=80, interval=0.9, seed=1):
-    return evaluate(table, predictions, CAPACITY.of, rounds, seed, interval)
+    gains = np.where(table.y > 0.5, 0.3 * table.mrr, 0.0) - 5.0
+    return evaluate(table, predictions, CAPACITY.of, rounds, seed, interval, gains)
 
 
 def test_an_account_seen_five_times_is_no_surer_than_seen_once():
@@ -80,7 +84,7 @@ def test_the_same_seed_gives_the_same_intervals_whatever_the_order_of_rows():
     first = judged(table, {MODEL: p})
     turned = TrainingTable(
         x=table.x[order], columns=table.columns, categories={}, y=y[order], accounts=table.accounts[order],
-        as_of=table.as_of[order], mrr=table.mrr[order], treated=table.treated[order],
+        as_of=table.as_of[order], mrr=table.mrr[order], treated=table.treated[order], days=table.days[order],
     )  # fmt: skip
     second = judged(turned, {MODEL: p[order]})
     for metric, estimate in first.model.items():
@@ -102,6 +106,35 @@ def test_the_calibration_error_lies_inside_its_own_interval():
     assert 0 <= error.low <= error.value <= error.high
 
 
+def test_profit_has_an_interval_and_a_difference_from_each_baseline():
+    p, y = sample(600)
+    found = judged(table_of(y, range(600)), {MODEL: p, "prevalence": np.full(600, 0.2)})
+    profit = found.model["expected_profit_per_account"]
+    assert 0 < profit.low <= profit.value <= profit.high
+    least = found.metrics["prevalence"]["expected_profit_per_account"].value
+    difference = found.differences["prevalence"]["expected_profit_per_account"]
+    assert difference.value == pytest.approx(profit.value - least)
+    assert difference.low <= difference.value <= difference.high
+
+
+def test_where_the_moment_of_the_outcome_is_unknown_the_lead_is_undefined():
+    p, y = sample(200)
+    unknown = replace(table_of(y, range(200)), days=np.full(200, np.nan))
+    found = judged(unknown, {MODEL: p}).model
+    for name in ("alerted_share", "lead_days_median"):
+        assert found[name].as_dict() == {"value": None, "low": None, "high": None}
+
+
+def test_an_alert_is_told_with_its_lead_and_an_interval():
+    p, y = sample(500)
+    found = judged(table_of(y, range(500)), {MODEL: p}).model
+    assert found["lead_days_median"].as_dict() == {"value": 30.0, "low": 30.0, "high": 30.0}
+    alerted = found["alerted_share"]
+    # On one date, who is alerted is who is found at capacity.
+    assert alerted.value == pytest.approx(found["recall_at_capacity"].value)
+    assert alerted.low < alerted.value < alerted.high
+
+
 def test_outcomes_are_counted_by_account():
     found = judged(table_of([1, 1, 0, 0, 0], ["a", "a", "a", "b", "c"]), {MODEL: np.full(5, 0.3)})
     assert (found.outcomes, found.others, found.accounts, found.positive_rows) == (1, 3, 3, 2)
@@ -113,7 +146,8 @@ def test_metrics_without_treated_rows_stand_beside_those_with_all():
     found = judged(table_of(y, range(300), treated=treated), {MODEL: p})
     rest = judged(table_of(y[~treated], np.flatnonzero(~treated)), {MODEL: p[~treated]})
     assert found.treated_rows == 100
-    assert found.without_treated["log_loss"] == pytest.approx(rest.model["log_loss"].value)
+    for name in ("log_loss", "expected_profit_per_account", "alerted_share"):
+        assert found.without_treated[name] == pytest.approx(rest.model[name].value), name
     assert rest.without_treated == {}
 
 

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from empulse.metrics import empb_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from churnml.config import CapacityConfig
+from churnml.training.alerts import Alerts
 from churnml.training.metrics import METRICS, Scorer
 
 CAPACITY = CapacityConfig(share=0.1)
@@ -26,12 +28,16 @@ def sample(n=1000, seed=0, digits=None):
     )
 
 
-def of(p, y, dates=None, mrr=None, weights=None, capacity=CAPACITY):
+def of(p, y, dates=None, mrr=None, weights=None, capacity=CAPACITY, gains=None):
     dates = np.zeros(len(y), dtype=np.int64) if dates is None else dates
     mrr = np.ones(len(y)) if mrr is None else mrr
     weights = np.ones(len(y)) if weights is None else weights
+    gains = np.where(y > 0.5, mrr, -0.1 * mrr) - 5 if gains is None else gains
     rows = np.arange(len(y))  # each row an account of its own
-    values = Scorer(p, y, rows, dates, mrr, capacity.of).of(weights[None, :])
+    days = np.where(y > 0.5, 15 + mrr % 60, np.nan)
+    as_of = np.datetime64("2024-01-01", "us") + dates * np.timedelta64(7, "D")
+    alerts = Alerts(y, days, as_of, rows.astype(object), rows)
+    values = Scorer(p, y, rows, dates, mrr, capacity.of, gains, alerts).of(weights[None, :])
     return dict(zip(METRICS, values[0], strict=True))
 
 
@@ -151,6 +157,7 @@ def test_what_a_single_class_leaves_undefined_is_nan_and_never_nought(y):
         "calibration_intercept",
     ):
         assert np.isnan(found[name]), name
+    assert np.isnan(found["lead_days_median"]) == (not y.any())
     assert np.isfinite(found["log_loss"])
 
 
@@ -162,6 +169,62 @@ def test_without_any_mrr_its_recall_is_undefined():
 def test_without_weight_everything_is_undefined():
     p, y, dates, mrr = sample(50)
     assert all(np.isnan(value) for value in of(p, y, dates, mrr, np.zeros(50)).values())
+
+
+def campaign(y, mrr, cost=15.0, accept=0.3, incentive=0.05):
+    return np.where(y > 0.5, accept * (1 - incentive) * mrr, -incentive * mrr) - cost
+
+
+@pytest.mark.parametrize("digits", [None, 2, 1])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_expected_profit_is_empulses(digits, seed):
+    p, y, dates, mrr = sample(700, seed, digits)
+    terms = {"clv": mrr, "alpha": 6, "beta": 14, "incentive_fraction": 0.05, "contact_cost": 15}
+    found = of(p, y, dates, mrr, gains=campaign(y, mrr))
+    assert found["expected_profit_per_account"] == pytest.approx(empb_score(y, p, **terms))
+    assert found["contact_share"] == pytest.approx(empb_score.optimal_rate(y, p, **terms))
+    assert found["expected_profit_per_account"] > 0
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.booleans(), st.integers(-9, 9), st.integers(0, 3)),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_the_expected_profit_is_the_best_of_all_thresholds(rows):
+    p, y, gains, weights = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    found = of(p / 5 + 0.05, y, gains=gains, weights=weights)
+    if not weights.sum():
+        assert np.isnan(found["expected_profit_per_account"])
+        return
+    every = [0.0, *((weights * gains)[p >= cut].sum() for cut in range(5))]
+    assert found["expected_profit_per_account"] == pytest.approx(max(every) / weights.sum())
+    shares = [0.0, *(weights[p >= cut].sum() / weights.sum() for cut in range(5))]
+    best = [share for share, sum_ in zip(shares, every, strict=True) if sum_ == max(every)]
+    assert found["contact_share"] in [pytest.approx(share) for share in best]
+
+
+def test_where_no_contact_pays_nobody_is_contacted():
+    p, y, dates, mrr = sample(100)
+    found = of(p, y, dates, mrr, gains=np.full(100, -1.0))
+    assert (found["expected_profit_per_account"], found["contact_share"]) == (0.0, 0.0)
+
+
+def test_without_gains_and_alerts_profit_and_lead_are_undefined():
+    p, y, dates, mrr = sample(100)
+    rows = np.arange(100)
+    values = Scorer(p, y, rows, dates, mrr, CAPACITY.of).of(np.ones((1, 100)))[0]
+    found = dict(zip(METRICS, values, strict=True))
+    undefined = {name for name in METRICS if np.isnan(found[name])}
+    assert undefined == {
+        "expected_profit_per_account",
+        "contact_share",
+        "alerted_share",
+        "lead_days_median",
+    }
 
 
 def test_certain_and_wrong_predictions_have_a_finite_loss():

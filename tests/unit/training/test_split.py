@@ -29,6 +29,7 @@ def table_of(dates, accounts=40, rate=0.2, seed=0) -> TrainingTable:
         as_of=as_of,
         mrr=np.ones(n),
         treated=np.zeros(n, dtype=bool),
+        days=np.full(n, np.nan),
     )
 
 
