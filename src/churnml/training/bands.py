@@ -8,6 +8,8 @@ wider one by far."""
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.isotonic import isotonic_regression
 from venn_abers import VennAbers
@@ -52,7 +54,10 @@ def _venn_abers(
 ) -> tuple[FloatArray, FloatArray]:
     known, asked = sigmoid(raw), sigmoid(scores)
     fitted = VennAbers()
-    fitted.fit(p_cal=np.column_stack([1 - known, known]), y_cal=y.astype(np.int64))
+    with warnings.catch_warnings():
+        # It looks for the steepest of slopes that there may be none of, and goes on without.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        fitted.fit(p_cal=np.column_stack([1 - known, known]), y_cal=y.astype(np.int64))
     _, found = fitted.predict_proba(p_test=np.column_stack([1 - asked, asked]))
     return found[:, 0], found[:, 1]
 
