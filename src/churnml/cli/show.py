@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from churnml.cli.app import HERE, JsonOption, ProjectOption, app, line, print_json, share
 from churnml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from churnml.store.rows import ScoreRow
 
 AliasOption = Annotated[str, typer.Option(help="champion or challenger.")]
 LangOption = Annotated[str | None, typer.Option(help="en, zh or ja. Default: churnml.toml's.")]
@@ -60,6 +63,9 @@ def explain(
             f"\n{row.target} within {row.horizon_days} days (from {row.lead_days} days on): "
             f"{chance}  {row.tier}{note}",
         )
+        beside = _beside(row)
+        if beside:
+            line(f"  {beside}")
         for reason in item.reasons:
             sign = "−" if reason.protective else "+"
             line(f"  {sign} {reason.text}")
@@ -67,6 +73,27 @@ def explain(
         line(
             f"  → {action.title} ({action.who}, within {action.due_days} days): {action.text}",
         )
+
+
+def _beside(row: ScoreRow) -> str:
+    """The interval, the shorter windows and the doubts of one score, in a line."""
+    told = row.outlook
+    if not told:
+        return ""
+    parts = []
+    if told["low"] is not None:
+        parts.append(f"{share(told['low'], 1)} to {share(told['high'], 1)}")
+    shorter = [item for item in told["within_days"].items() if int(item[0]) < row.horizon_days]
+    parts += [f"within {days} days {share(chance, 1)}" for days, chance in shorter]
+    if told["days_until"]["50%"] is not None:
+        parts.append(
+            f"half of such accounts within {told['days_until']['50%']:.0f} days from as_of"
+        )
+    if told["contract_binds"]:
+        parts.append("the contract cannot end before")
+    if told["unlike_training"]:
+        parts.append("unlike the accounts that the model learned from")
+    return "; ".join(parts)
 
 
 @app.command()

@@ -55,8 +55,8 @@ class Bundle:
 
     features: the model's columns in order. categories: categorical feature -> its values, the code
     is the place in the list; unseen and missing values read as missing (NaN). reference: what the
-    training rows looked like: {"median", "deciles" (nine), "missing_share"} of a number,
-    {"shares": {value: share}, "missing_share"} of a category. metrics: out-of-time metric ->
+    training rows looked like: {"median", "least", "most", "deciles" (nine), "missing_share"} of a
+    number, {"shares": {value: share}, "missing_share"} of a category. metrics: out-of-time metric ->
     {"value", "low", "high"}, None where undefined. data_through: ISO moment up to which the data
     went. trained_outcomes: accounts with the outcome among the training rows. papers: the rest
     (definition, split, baselines, verdict, calibration table, promotion).

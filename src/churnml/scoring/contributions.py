@@ -27,10 +27,11 @@ TOLERANCE = 1e-6
 class Explained:
     """Scores and their parts: raw = base + contributions.sum(axis=1).
 
-    raw, probability: (rows,). contributions: (rows, features), log-odds. base: the mean raw score
-    of the training rows.
+    matrix: (rows, features), the model's input. raw, probability: (rows,). contributions: (rows,
+    features), log-odds. base: the mean raw score of the training rows.
     """
 
+    matrix: FloatArray
     raw: FloatArray
     probability: FloatArray
     contributions: FloatArray
@@ -52,7 +53,7 @@ def explain_matrix(bundle: Bundle, matrix: FloatArray) -> Explained:
     """
     if not len(matrix):
         empty = np.empty(0)
-        return Explained(empty, empty, np.empty((0, len(bundle.features))), 0.0)
+        return Explained(matrix, empty, empty, np.empty((0, len(bundle.features))), 0.0)
     # Scoring costs a two-hundredth of explaining: it is the independent check of the sums.
     raw = log_odds_of(bundle.booster, matrix)
     parts = np.asarray(bundle.booster.predict(matrix, pred_contrib=True, num_threads=1))
@@ -70,4 +71,4 @@ def explain_matrix(bundle: Bundle, matrix: FloatArray) -> Explained:
         contributions = contributions.copy()
         contributions[:, bundle.features.index(RENEWAL)] += shift
         raw = raw + shift
-    return Explained(raw, probabilities(bundle, raw), contributions, base)
+    return Explained(matrix, raw, probabilities(bundle, raw), contributions, base)

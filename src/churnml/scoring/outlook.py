@@ -1,4 +1,6 @@
-"""What a probability says of shorter windows and of when. Owns that arithmetic; fits nothing.
+"""What stands beside a probability: its interval, shorter windows, when, and how far to trust it.
+
+Owns that arithmetic and the shape of the answer; fits nothing.
 
 Of those that have the outcome within the whole window a share has it within a shorter one: a product of
 shares along the horizons, so that a shorter horizon is never likelier than a longer one, whatever the
@@ -10,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 
 from churnml.scoring.bundle import Bundle
-from churnml.scoring.predict import RENEWAL, FloatArray, sigmoid
+from churnml.scoring.predict import RENEWAL, FloatArray, contract_binds, intervals, sigmoid
 
 QUANTILES = (0.1, 0.5, 0.9)
 
@@ -104,4 +107,72 @@ def days_until(
         found[quantile] = np.where(
             reached.any(axis=1), start + share * (days[place] - start), np.nan
         )
+    return found
+
+
+class Outlook(TypedDict):
+    """What is told beside one probability; as plain JSON, it is what store and service keep.
+
+    low, high: the probability's interval (None in a bundle of before there were intervals).
+    within_days: horizon in days -> probability; never falling. days_until: "10%", "50%", "90%" -> days from
+    as_of by which so many of such accounts have the outcome; None where that lies beyond the window.
+    contract_binds: the contract cannot end inside the window, which is what the probability says.
+    unlike_training: more of its features lie outside what the model has seen than is usual.
+    """
+
+    low: float | None
+    high: float | None
+    within_days: dict[str, float]
+    days_until: dict[str, float | None]
+    contract_binds: bool
+    unlike_training: bool
+
+
+def outlooks(
+    bundle: Bundle, matrix: FloatArray, raw: FloatArray, probability: FloatArray
+) -> list[Outlook]:
+    """The outlook of each row, in its order. raw, probability: as `raw_scores` and `probabilities` say."""
+    low, high = intervals(bundle, raw)
+    chances = within(bundle, matrix, probability)
+    until = days_until(chances, bundle.lead_days)
+    binds, unlike = contract_binds(bundle, matrix), unlike_training(bundle, matrix)
+    return [
+        {
+            "low": _known(low[row]),
+            "high": _known(high[row]),
+            "within_days": {str(days): float(chance[row]) for days, chance in chances.items()},
+            "days_until": {f"{share:.0%}": _known(days[row]) for share, days in until.items()},
+            "contract_binds": bool(binds[row]),
+            "unlike_training": bool(unlike[row]),
+        }
+        for row in range(len(matrix))
+    ]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def outside(
+    reference: Mapping[str, Mapping[str, float | None]], columns: Sequence[str], matrix: FloatArray
+) -> npt.NDArray[np.int64]:
+    """How many of a row's numbers lie outside those of the training rows, (rows,).
+
+    reference: see `Bundle.reference`; columns that it knows no ends of don't count.
+    """
+    count = np.zeros(len(matrix), dtype=np.int64)
+    for place, name in enumerate(columns):
+        least, most = (reference.get(name, {}).get(end) for end in ("least", "most"))
+        if least is not None and most is not None:
+            with np.errstate(invalid="ignore"):
+                count += (matrix[:, place] < least) | (matrix[:, place] > most)
+    return count
+
+
+def unlike_training(bundle: Bundle, matrix: FloatArray) -> npt.NDArray[np.bool_]:
+    """Rows with more numbers outside the training's than all but a hundredth of later rows had."""
+    limit: int | None = bundle.papers.get("outside_limit")
+    if limit is None:
+        return np.zeros(len(matrix), dtype=bool)
+    found: npt.NDArray[np.bool_] = outside(bundle.reference, bundle.features, matrix) > limit
     return found

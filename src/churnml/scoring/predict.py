@@ -104,13 +104,22 @@ def contract_shift(bundle: Bundle, matrix: FloatArray, raw: FloatArray) -> Float
     0 where it can, and in a bundle whose company's contracts don't bind.
     """
     shift = np.zeros(len(raw))
+    held = contract_binds(bundle, matrix)
+    if held.any():
+        shift[held] = bundle.papers["contract_lock"]["log_odds"] - raw[held]
+    return shift
+
+
+def contract_binds(bundle: Bundle, matrix: FloatArray) -> npt.NDArray[np.bool_]:
+    """Rows whose contract cannot end inside the window, (rows,)."""
     lock: Mapping[str, float] | None = bundle.papers.get("contract_lock")
     if lock is None or RENEWAL not in bundle.features:
-        return shift
+        return np.zeros(len(matrix), dtype=bool)
     with np.errstate(invalid="ignore"):
-        held = matrix[:, bundle.features.index(RENEWAL)] > lock["beyond_days"]
-    shift[held] = lock["log_odds"] - raw[held]
-    return shift
+        held: npt.NDArray[np.bool_] = (
+            matrix[:, bundle.features.index(RENEWAL)] > lock["beyond_days"]
+        )
+    return held
 
 
 def log_odds_of(booster: lightgbm.Booster, matrix: FloatArray) -> FloatArray:

@@ -15,6 +15,7 @@ from churnml.errors import NotFound
 from churnml.explain.reasons import Reason, reason_from_dict, reasons_for
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.contributions import explain_matrix
+from churnml.scoring.outlook import outlooks
 from churnml.scoring.predict import matrix_of_rows
 from churnml.serve.desk import Desk, Held
 from churnml.serve.schema import FeatureRow, FeatureValue
@@ -82,6 +83,7 @@ def _score_rows(held: Held, bundle: Bundle, rows: Sequence[FeatureRow], lang: st
     config = held.need_config()
     complete = [{name: row.features.get(name) for name in bundle.features} for row in rows]
     explained = explain_matrix(bundle, matrix_of_rows(bundle, complete))
+    beside = outlooks(bundle, explained.matrix, explained.raw, explained.probability)
     answers = []
     for place, row in enumerate(rows):
         # Missing is never green: a row without one feature of the model is not judged.
@@ -105,6 +107,7 @@ def _score_rows(held: Held, bundle: Bundle, rows: Sequence[FeatureRow], lang: st
                 "horizon_days": bundle.horizon_days,
                 "lead_days": bundle.lead_days,
                 "probability": probability,
+                "outlook": beside[place] if enough else None,
                 "tier": tier,
                 "status": status,
                 "reasons": [reason.as_dict() for reason in reasons],
@@ -168,6 +171,7 @@ def _stored(desk: Desk, held: Held, book: AccountBook, row: ScoreRow, lang: str)
         "horizon_days": row.horizon_days,
         "lead_days": row.lead_days,
         "probability": row.probability,
+        "outlook": dict(row.outlook) or None,
         "tier": row.tier,
         "status": row.status,
         "reasons": [reason.as_dict() for reason in reasons],

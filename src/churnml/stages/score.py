@@ -24,6 +24,7 @@ from churnml.monitor.drift import drift
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import champions
 from churnml.scoring.contributions import explain_rows
+from churnml.scoring.outlook import outlooks
 from churnml.stages.build import Built, build
 from churnml.stages.carry import Reading, open_newest
 from churnml.stages.project import Project, write_whole
@@ -126,6 +127,7 @@ def score_rows(
 ) -> list[ScoreRow]:
     """The score rows of one model for all snapshots of `built`."""
     explained = explain_rows(bundle, built.frame)
+    beside = outlooks(bundle, explained.matrix, explained.raw, explained.probability)
     told = reasons_for_rows(
         built.frame, bundle.features, explained.contributions, bundle.target, config.language,
         currency, bundle.reference,
@@ -157,6 +159,7 @@ def score_rows(
                 currency=currency,
                 model_version=bundle.model_version,
                 data_through=data_through,
+                outlook=beside[place] if enough else {},
             )
         )
     return rows
@@ -203,6 +206,8 @@ COLUMNS = (
     "horizon_days",
     "lead_days",
     "probability",
+    "low",
+    "high",
     "tier",
     "status",
     "reasons",
@@ -210,12 +215,19 @@ COLUMNS = (
     "mrr",
     "model_version",
     "data_through",
+    "within_days",
+    "days_until",
+    "contract_binds",
+    "unlike_training",
 )
+_BESIDE = ("low", "high", "within_days", "days_until", "contract_binds", "unlike_training")
 _REASON = ("driver", "feature", "value", "unit", "contribution", "text")
 
 
 def write_scores(rows: Sequence[ScoreRow], out: Path) -> None:
     """Write score rows to Parquet (reasons as a list of structs) or CSV (reasons as JSON).
+
+    low and high are the probability's interval; within_days and days_until are JSON, see `Outlook`.
 
     A reason's value is text in both, since a feature can be a number or a category.
     """
@@ -231,7 +243,11 @@ def write_scores(rows: Sequence[ScoreRow], out: Path) -> None:
         "horizon_days": pa.int32(),
         "lead_days": pa.int32(),
         "probability": pa.float64(),
+        "low": pa.float64(),
+        "high": pa.float64(),
         "mrr": pa.float64(),
+        "contract_binds": pa.bool_(),
+        "unlike_training": pa.bool_(),
         "reasons": pa.list_(
             pa.struct(
                 [
@@ -250,10 +266,15 @@ def write_scores(rows: Sequence[ScoreRow], out: Path) -> None:
                 if as_csv
                 else pa.array(reasons, kinds[name])
             )
+        elif name in ("within_days", "days_until"):
+            # JSON in both: the horizons are the company's, and each target may have its own.
+            told = [orjson.dumps(row.outlook.get(name, {})).decode() for row in rows]
+            columns[name] = pa.array(told, pa.string())
         else:
-            columns[name] = pa.array(
-                [getattr(row, name) for row in rows], kinds.get(name, pa.string())
-            )
+            values = [
+                row.outlook.get(name) if name in _BESIDE else getattr(row, name) for row in rows
+            ]
+            columns[name] = pa.array(values, kinds.get(name, pa.string()))
     table = pa.table(columns)
     if as_csv:
         write_whole(out, lambda path: pacsv.write_csv(table, path))

@@ -40,6 +40,8 @@ class ScoreRow:
 
     reasons: dicts with the keys driver, feature, value, unit, contribution (log-odds), text and
     protective, strongest first. play: the name of the action. mrr: in `currency`, as at `as_of`.
+    outlook: as `scoring.outlook.Outlook`; empty where there is no probability, and in rows of before
+    there were outlooks.
     """
 
     account_id: str
@@ -56,6 +58,7 @@ class ScoreRow:
     currency: str
     model_version: str
     data_through: datetime
+    outlook: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

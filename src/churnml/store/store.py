@@ -25,6 +25,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    update,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
@@ -75,6 +76,10 @@ def open_store(url: str) -> Store:
                 connection.begin(),
             ):
                 _make_schema(connection)
+        with engine.connect() as connection:
+            version = _version(connection)
+        if version == 1:
+            _add_outlook(engine)
         with engine.connect() as connection:
             _check_version(connection, shown)
     except (SQLAlchemyError, sqlite3.Error) as error:
@@ -290,8 +295,28 @@ def _make_schema(connection: Connection) -> None:
         connection.execute(insert(tables.schema), {"version": tables.SCHEMA_VERSION})
 
 
+def _version(connection: Connection) -> int | None:
+    found: int | None = connection.execute(select(func.max(tables.schema.c.version))).scalar_one()
+    return found
+
+
+def _add_outlook(engine: Engine) -> None:
+    """Take a store of version 1 to version 2, whole or not at all."""
+    column = tables.scores.c.outlook
+    kind = column.type.compile(engine.dialect)
+    with (
+        engine.connect().execution_options(**{_WRITES: True}) as connection,
+        connection.begin(),
+    ):
+        if _version(connection) == 1:  # another process may have been quicker
+            connection.exec_driver_sql(
+                f"alter table {tables.scores.name} add column {column.name} {kind}"
+            )
+            connection.execute(update(tables.schema).values(version=2))
+
+
 def _check_version(connection: Connection, shown: str) -> None:
-    version = connection.execute(select(func.max(tables.schema.c.version))).scalar_one()
+    version = _version(connection)
     if version != tables.SCHEMA_VERSION:
         raise ChurnmlError(
             f"store {shown}: its tables are of version {version}. This churnml expects version "
@@ -352,6 +377,7 @@ def _score_values(sequence: int, run: ScoringRun, row: ScoreRow) -> dict[str, An
         "mrr_minor": _minor(row.mrr, row.account_id),
         "currency": row.currency,
         "model_version": row.model_version,
+        "outlook": _json(dict(row.outlook)),
     }
 
 
@@ -396,6 +422,7 @@ def _score_of(row: Row[Any], as_of: datetime, data_through: datetime) -> ScoreRo
         currency=row.currency,
         model_version=row.model_version,
         data_through=data_through,
+        outlook=orjson.loads(row.outlook) if row.outlook is not None else {},
     )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Table,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -70,6 +70,7 @@ scores = Table(
     Column("mrr_minor", BigInteger, nullable=False),
     Column("currency", String(8), nullable=False),
     Column("model_version", String(64), nullable=False),
+    Column("outlook", LargeBinary),  # from version 2 on
     # A score whose account is not kept beside it could never be explained again.
     ForeignKeyConstraint(["sequence", "account_id"], [accounts.c.sequence, accounts.c.account_id]),
     Index("score_rows_account", "account_id"),

@@ -16,6 +16,7 @@ from churnml.config import GateConfig, TargetConfig, ValueConfig
 from churnml.features.catalog import fingerprint
 from churnml.features.spec import Feature
 from churnml.scoring.bundle import Bundle, Calibrator, version_of
+from churnml.scoring.outlook import outside
 from churnml.training.assemble import TrainingTable
 from churnml.training.audit import Finding
 from churnml.training.bands import band
@@ -85,6 +86,7 @@ def bundle_of(facts: PaperFacts) -> Bundle:
         name: {metric: estimate.as_dict() for metric, estimate in found.items()}
         for name, found in facts.evaluation.metrics.items()
     }
+    reference = reference_of(train)
     bundle = Bundle(
         target=facts.target,
         horizon_days=declared.horizon_days,
@@ -97,12 +99,12 @@ def bundle_of(facts: PaperFacts) -> Bundle:
         features=train.columns,
         categories=train.categories,
         calibrator=_calibrator(facts),
-        reference=reference_of(train),
+        reference=reference,
         metrics=metrics[MODEL],
         data_through=through,
         trained_rows=len(train),
         trained_outcomes=accounts_of(train)[0],
-        papers=_papers(facts, metrics),
+        papers={**_papers(facts, metrics), "outside_limit": outside_limit(reference, facts.parts)},
         model_text=fitted.model_text,
         loaded=facts.learned.booster,
     )
@@ -181,6 +183,8 @@ def reference_of(table: TrainingTable) -> dict[str, dict[str, Any]]:
             continue
         found[name] = {
             "median": float(np.median(known)) if len(known) else None,
+            "least": float(known.min()) if len(known) else None,
+            "most": float(known.max()) if len(known) else None,
             "deciles": np.quantile(known, np.arange(1, 10) / 10).tolist() if len(known) else None,
             "missing_share": missing,
         }
@@ -215,6 +219,18 @@ def notes_of(facts: PaperFacts) -> tuple[str, ...]:
     if facts.not_audited:
         notes.append(f"Leak audit: {facts.not_audited}.")
     return tuple(notes)
+
+
+USUAL_SHARE = 0.99  # of the later rows are not called unlike the training
+
+
+def outside_limit(reference: Mapping[str, Mapping[str, Any]], parts: Parts) -> int:
+    """How many numbers of a row may lie outside the training rows' before it is called unlike them.
+
+    Counted on the calibrate part: later rows always stray a little.
+    """
+    counts = outside(reference, parts.later.columns, parts.later.x)
+    return max(1, int(np.quantile(counts, USUAL_SHARE, method="higher")))
 
 
 def _plain(value: float) -> float | None:
