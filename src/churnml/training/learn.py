@@ -5,6 +5,7 @@ served."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import lightgbm
@@ -51,10 +52,17 @@ class Learned:
         return self.calibration.apply(self.raw(x))
 
 
-def cut_parts(whole: TrainingTable, split: Split, training: TrainingConfig, missing: str) -> Parts:
+def cut_parts(
+    whole: TrainingTable,
+    split: Split,
+    training: TrainingConfig,
+    missing: str,
+    keep: Sequence[str] = (),
+) -> Parts:
     """The rows of the three parts.
 
-    missing: why labels are missing, in words, for the message.
+    missing: why labels are missing, in words, for the message. keep: columns that stay even if they teach
+    nothing here, because something else reads them.
     Raises: Refused if a part holds too few outcomes to learn, calibrate or judge.
     """
     parts = [whole.where(part.rows(whole)) for part in (split.train, split.calibrate, split.test)]
@@ -66,7 +74,7 @@ def cut_parts(whole: TrainingTable, split: Split, training: TrainingConfig, miss
         parts, (split.train, split.calibrate, split.test), minima, strict=True
     ):
         refuse_too_few(part, _part_in_words(dates), minimum, missing)
-    kept = usable_columns(parts[0])
+    kept = (*usable_columns(parts[0]), *keep)
     seen = parts[0].with_columns(kept).seen_categories()
     return Parts(*(part.with_columns(kept).with_categories(seen) for part in parts))
 

@@ -24,7 +24,7 @@ from churnml.config import (
 from churnml.errors import Refused
 from churnml.features.spec import Feature
 from churnml.scoring.bundle import Bundle
-from churnml.scoring.predict import FloatArray
+from churnml.scoring.predict import RENEWAL, FloatArray
 from churnml.training.assemble import TrainingTable, assemble, missing_in_words
 from churnml.training.audit import COHORT, Finding, audit_table, enough, waive
 from churnml.training.baselines import Baseline, baselines
@@ -137,7 +137,9 @@ def _train(
     lock = contract_lock(whole.where(split.train.rows(whole)), declared)
     held = lock.holds(whole) if lock is not None else np.zeros(len(whole), dtype=bool)
     locked_test = whole.where(held & split.test.rows(whole))
-    parts = cut_parts(whole.where(~held), split, training, missing)
+    # The bundle must read the contract, even if all that is left renews alike.
+    keep = (RENEWAL,) if lock is not None else ()
+    parts = cut_parts(whole.where(~held), split, training, missing, keep)
     learned = learn(parts, params, training.seed)
     test = parts.test
     probability = learned.probability(test.x)

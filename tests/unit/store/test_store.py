@@ -227,7 +227,7 @@ def test_a_store_of_another_version_is_refused_in_words(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("update churnml_schema set version = 99"))
     engine.dispose()
-    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 1"):
+    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 2"):
         open_store(url)
 
 
@@ -248,3 +248,21 @@ def test_the_password_of_a_url_is_not_printed() -> None:
     with pytest.raises(ChurnmlError) as caught:
         open_store("sqlite://user:hunter2@host/some.db")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_store_of_version_1_is_taken_to_version_2_with_its_book(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "store.db")
+    store = open_store(url)
+    write(store, a_run("old"), a=0.3)
+    store.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("alter table score_rows drop column outlook"))
+        connection.execute(text("update churnml_schema set version = 1"))
+    engine.dispose()
+    store = open_store(url)
+    assert store.account("a").scores == (a_score("a", 0.3),)
+    told = replace(a_score("a", 0.4, NEXT_MONDAY), outlook={"low": 0.1, "within_days": {"30": 0.2}})
+    store.write_book(a_run("new", NEXT_MONDAY), [told], [an_account("a", NEXT_MONDAY)])
+    store.close()
+    assert open_store(url).account("a").scores == (told,)

@@ -33,7 +33,7 @@ def catalog_features():
 
 @pytest.fixture(scope="session")
 def declared() -> TargetConfig:
-    return TargetConfig(lead_days=LEAD, horizon_days=HORIZON)
+    return TargetConfig(lead_days=LEAD, horizon_days=HORIZON, horizons=(14,))
 
 
 @pytest.fixture(scope="session")
