@@ -41,7 +41,7 @@ class Alerts:
         outcome = np.cumsum(begins) - 1
         place = np.arange(len(rows)) - first[outcome]
         self.rows = rows
-        # Dates by outcomes, and not the other way round: products along long rows are fast.
+        # Dates by outcomes, and not the other way round: steps over long rows are fast.
         self._shape = (int(place.max()) + 1 if len(rows) else 0, len(first))
         self._slot = place * len(first) + outcome
         self._outcome = outcome
@@ -53,19 +53,22 @@ class Alerts:
         """The share of outcomes alerted at all, and the median days from first alert to outcome.
 
         shares: (rows of `self.rows`,) whether the row is among those handled; a share where it ties with
-        others for the last places, drawn anew on each date. times: (units,) how often each counts.
+        others for the last places. Lots are drawn once for all dates, so that telling everyone the same
+        alerts as many as chance handles, and not more with each date. times: (units,) how often each counts.
         Either is NaN where undefined.
         """
         weight = times[self._units]
         total = float(weight.sum())
         if not total > 0:
             return np.nan, np.nan
-        missed = np.ones(self._shape)
-        missed.ravel()[self._slot] = 1.0 - shares
-        left = np.vstack([np.ones(len(weight)), np.cumprod(missed, axis=0)])  # not alerted so far
-        alerted = float(weight @ (1.0 - left[-1])) / total
-        first = shares * left.ravel()[self._slot] * weight[self._outcome]
-        return alerted, _median(self._days[self._by_days], first[self._by_days])
+        handled = np.zeros(self._shape)
+        handled.ravel()[self._slot] = shares
+        alerted = np.maximum.accumulate(handled, axis=0)  # so far
+        first = np.diff(alerted, axis=0, prepend=0.0).ravel()[self._slot] * weight[self._outcome]
+        return (
+            float(weight @ alerted[-1]) / total,
+            _median(self._days[self._by_days], first[self._by_days]),
+        )
 
 
 def _median(values: FloatArray, weights: FloatArray) -> float:

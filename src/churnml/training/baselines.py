@@ -90,8 +90,8 @@ def _scored(parts: Parts, say: Callable[[str], None]) -> list[tuple[str, str, Ra
     if health is None:
         say("Baseline health: none of its features is there, or they are all the same.")
     else:
-        what = "100 less the hand-weighted health score; the mean where it has no data"
-        scored.append((HEALTH, what, health))
+        what = "logistic regression on the hand-weighted health score alone"
+        scored.append((HEALTH, what, _logistic(health, parts.train.y)))
     inputs = _inputs(parts.train, parts.later, parts.test)
     what = "logistic regression on the same features"
     scored.append((LOGISTIC, what, _logistic(inputs, parts.train.y)))
@@ -102,16 +102,15 @@ def _scored(parts: Parts, say: Callable[[str], None]) -> list[tuple[str, str, Ra
     return scored
 
 
-def _health(parts: Parts) -> Raws | None:
-    """How ill the later and test rows are, in standard deviations of the train rows; None where
-    nothing is known of it."""
+def _health(parts: Parts) -> list[FloatArray] | None:
+    """How ill the rows of each part are, (rows, 1), in standard deviations of the train rows; rows
+    without any data get the mean. None where nothing is known of it."""
     ills = [_illness(part) for part in (parts.train, parts.later, parts.test)]
     known = ills[0][np.isfinite(ills[0])]
     if not len(known) or float(known.std()) <= 1e-9:
         return None
     mean, spread = float(known.mean()), float(known.std())
-    later, test = ((np.where(np.isfinite(ill), ill, mean) - mean) / spread for ill in ills[1:])
-    return later, test
+    return [((np.where(np.isfinite(ill), ill, mean) - mean) / spread)[:, None] for ill in ills]
 
 
 def _illness(table: TrainingTable) -> FloatArray:

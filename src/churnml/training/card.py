@@ -165,8 +165,9 @@ def _metric_notes(facts: CardFacts) -> Iterator[str]:
         )
     if not math.isnan(model["alerted_share"].value):
         yield (
-            "- alerted: among the accounts at capacity on a date whose window holds the outcome; who "
-            "names other accounts on each date alerts many in the end, so read it beside precision"
+            "- alerted: among the accounts at capacity on a date whose window holds the outcome, so more "
+            f"than {facts.bundle.lead_days} days ahead; who names other accounts on each date alerts more "
+            "in the end, so read it beside precision"
         )
 
 
@@ -270,3 +271,4 @@ def _use(facts: CardFacts) -> Iterator[str]:
     yield "- saying what would happen *because of* an action: its reasons are associations"
     yield f"- other horizons or leads than {bundle.horizon_days} and {bundle.lead_days} days"
     yield "- accounts with too little data, new products or markets it has not seen"
+    yield "- segments where it fails or could not be judged, without somebody looking closer"

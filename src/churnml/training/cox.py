@@ -6,16 +6,16 @@ its own penalised fit is slow and its plain one fails where columns say the same
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import minimize
 
 from churnml.scoring.predict import FloatArray
 from churnml.training.assemble import BoolArray
 
 MAX_STEPS = 200
+TOLERANCE = 1e-8  # of the log-likelihood: what a further step may promise and not be taken
 
 
 class NotFitted(Exception):
@@ -56,23 +56,44 @@ def _most_likely(x: FloatArray, time: FloatArray, came: FloatArray, ridge: float
     # however alike the columns.
     centred = x - x.mean(axis=0)
     curve = centred.T @ centred * (float(came.sum()) / len(x))
-    root = cholesky(curve + ridge * np.eye(x.shape[1]), lower=True)
-    turned = np.ascontiguousarray(solve_triangular(root, centred.T, lower=True).T)
-    model = PHReg(time, turned, came, ties="breslow")
+    turn = np.linalg.inv(np.linalg.cholesky(curve + ridge * np.eye(x.shape[1])))
+    model = PHReg(time, centred @ turn.T, came, ties="breslow")
 
-    def loss(z: FloatArray) -> tuple[float, FloatArray]:
-        b = solve_triangular(root, z, trans="T", lower=True)
-        penalty = solve_triangular(root, ridge * b, lower=True)
-        return (
-            0.5 * ridge * float(b @ b) - float(model.loglike(z)),
-            penalty - np.asarray(model.score(z)),
-        )
+    def loss(z: FloatArray) -> float:
+        return 0.5 * ridge * float(((z @ turn) ** 2).sum()) - float(model.loglike(z))
 
-    found = minimize(
-        loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS}
-    )
-    coefficients: FloatArray = solve_triangular(root, found.x, trans="T", lower=True)
-    return coefficients
+    def slope(z: FloatArray) -> FloatArray:
+        return ridge * (turn @ (z @ turn)) - np.asarray(model.score(z))
+
+    return _lowest(loss, slope, x.shape[1]) @ turn
+
+
+def _lowest(
+    loss: Callable[[FloatArray], float], slope: Callable[[FloatArray], FloatArray], size: int
+) -> FloatArray:
+    """Where a smooth bowl is lowest, (size,), from nought on. BFGS with halved steps."""
+    z, inverse = np.zeros(size), np.eye(size)
+    height, g = loss(z), slope(z)
+    for _ in range(MAX_STEPS):
+        step = -(inverse @ g)
+        promised = float(g @ step)
+        if not -promised > TOLERANCE * (1 + abs(height)):
+            break
+        share = 1.0
+        while not (lower := loss(z + share * step)) <= height + 1e-4 * share * promised:
+            share /= 2
+            if share < 1e-9:
+                return z
+        z, height = z + share * step, lower
+        before, g = g, slope(z)
+        moved, bent = share * step, g - before
+        along = float(moved @ bent)
+        if along > 0:
+            # The textbook's update of the inverse curve, without building its factors.
+            pulled = inverse @ bent
+            inverse += np.outer(moved, moved) * ((along + float(bent @ pulled)) / along**2)
+            inverse -= (np.outer(pulled, moved) + np.outer(moved, pulled)) / along
+    return z
 
 
 def whole_accounts(accounts: npt.NDArray[np.object_], most: int) -> BoolArray:

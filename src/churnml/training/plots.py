@@ -74,7 +74,8 @@ def _save(figure: plt.Figure, path: Path) -> Path:
 def _reliability(trained: TrainedTarget, path: Path) -> Path:
     figure, axes = plt.subplots(figsize=(5, 5))
     bins = trained.evaluation.calibration
-    _told_and_seen(axes, bins, _top(bins))
+    _told_and_seen(axes, bins)
+    _scale(axes, bins)
     axes.set(xlabel=TOLD, ylabel=SEEN)
     axes.set_title(f"{trained.target}: reliability, {len(bins)} bins of the test rows")
     return _save(figure, path)
@@ -83,16 +84,17 @@ def _reliability(trained: TrainedTarget, path: Path) -> Path:
 TOLD, SEEN = "told (mean probability)", "seen (share)"
 
 
-def _top(bins: Sequence[CalibrationBin]) -> float:
-    return max(0.05, *(max(b.predicted, b.observed) for b in bins)) * 1.05
-
-
-def _told_and_seen(axes: plt.Axes, bins: Sequence[CalibrationBin], top: float) -> None:
+def _told_and_seen(axes: plt.Axes, bins: Sequence[CalibrationBin]) -> None:
     told, seen = [b.predicted for b in bins], [b.observed for b in bins]
-    axes.plot([0, top], [0, top], color="0.7", linewidth=1)
+    axes.axline((0, 0), slope=1, color="0.7", linewidth=1)
     axes.vlines(told, [b.low for b in bins], [b.high for b in bins], color="C0", alpha=0.4)
     axes.plot(told, seen, marker="o", markersize=4)
-    axes.set(xlim=(0, top), ylim=(0, top))
+
+
+def _scale(axes: plt.Axes, bins: Sequence[CalibrationBin]) -> None:
+    """Room for all of these bins; an undefined interval needs none."""
+    seen = max(0.05, *(float(np.nanmax([b.observed, b.high])) for b in bins))
+    axes.set(xlim=(0, 1.05 * max(0.05, *(b.predicted for b in bins))), ylim=(0, 1.05 * seen))
 
 
 def _segments(target: str, judged: Sequence[Segment], path: Path) -> Path:
@@ -105,12 +107,12 @@ def _segments(target: str, judged: Sequence[Segment], path: Path) -> Path:
         down, across, figsize=(2.9 * across, 2.9 * down + 0.5), squeeze=False, layout="constrained",
         sharex=True, sharey=True,
     )  # fmt: skip
-    top = max(_top(segment.calibration) for segment in shown)
     for axes, segment in zip(grid.flat, shown, strict=False):
-        _told_and_seen(axes, segment.calibration, top)
+        _told_and_seen(axes, segment.calibration)
         slope = figure_of(segment.metrics["calibration_slope"], 2)
         with_it = f"{segment.outcomes:,} accounts with the outcome"
         axes.set_title(f"{name_of(segment)}\n{with_it}\nslope {slope}", fontsize=8)
+    _scale(grid[0, 0], [part for segment in shown for part in segment.calibration])
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     left_out = f", the {len(shown)} with most outcomes" if len(shown) < len(judged) else ""

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
+from churnml.training.evaluate import Estimate, Segment
 from churnml.training.plots import draw_plots
 
 
@@ -32,3 +36,17 @@ def test_without_the_beeswarm_shap_is_spared(trained, catalog_features, tmp_path
 def test_the_same_model_gives_the_same_pictures(trained, catalog_features, drawn, tmp_path):
     again = draw_plots(trained, catalog_features, tmp_path, seed=1)
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in drawn]
+
+
+def test_segments_that_could_be_judged_are_drawn_and_no_others(trained, catalog_features, tmp_path):
+    bins = trained.evaluation.calibration
+    slope = Estimate(1.0, math.nan, math.nan)
+    judged = Segment("region", "north", 99, 90, 30, 60, {"calibration_slope": slope}, bins)
+    few = Segment("region", "south", 9, 9, 3, 6, {}, ())
+    for segments, drawn in (((judged, few), True), ((few,), False), ((judged,) * 30, True)):
+        evaluation = replace(trained.evaluation, segments=segments)
+        folder = tmp_path / str(len(segments))
+        paths = draw_plots(
+            replace(trained, evaluation=evaluation), catalog_features, folder, 1, beeswarm=False
+        )
+        assert ("segments.png" in [path.name for path in paths]) == drawn

@@ -163,7 +163,8 @@ def test_labels_that_are_all_missing_are_refused_with_their_reasons(train, good_
 
 def test_features_without_activity_have_no_last_activity_rule(train, good_company):
     found = train(*good_company, catalog_features=(BY_NAME["mrr"], BY_NAME["nps_last"]))
-    assert [baseline.name for baseline in found.baselines] == ["prevalence", "logistic"]
+    names = [baseline.name for baseline in found.baselines]
+    assert names == ["prevalence", "health", "logistic", "cox"]
     assert not found.verdict.promotable
 
 
@@ -201,7 +202,9 @@ def test_the_papers_tell_split_baselines_verdict_and_calibration(trained):
     papers = trained.bundle.papers
     assert papers["split"]["gap_days"] == 49
     assert papers["split"]["test"]["rows"] == len(trained.predictions)
-    assert set(papers["baselines"]) == {"prevalence", "last_activity", "logistic"}
+    assert set(papers["baselines"]) == {"prevalence", "last_activity", "health", "logistic", "cox"}
+    assert [segment["value"] for segment in papers["segments"]][:3] == ["large", "mid", "small"]
+    assert papers["value"]["accept_share"] == 0.3
     assert papers["verdict"]["promotable"] is True
     assert sum(part["rows"] for part in papers["calibration"]) == len(trained.predictions)
     assert trained.bundle.metrics["roc_auc"]["low"] <= trained.bundle.metrics["roc_auc"]["value"]
@@ -213,7 +216,12 @@ def test_the_card_says_what_it_knows_and_what_the_model_is_not_for(trained):
         f"Version `{trained.bundle.model_version}`",
         "at least 49 days",
         "| ROC AUC |",
-        "| model | prevalence | last activity | logistic |",
+        "| model | prevalence | last activity | health | logistic | cox |",
+        "| expected profit per account |",
+        "12 months of MRR at a margin of 75%; a contact costs 50.00 USD",
+        "| median days from first alert to outcome |",
+        "## Segments",
+        "`plots/reliability.png`",
         "`days_since_last_event`",
         "had the outcome",
         "Not for:",
