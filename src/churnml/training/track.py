@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
+from churnml.errors import ChurnmlError
 from churnml.scoring import registry  # first: it tells MLflow to be quiet before it is imported
 from churnml.scoring.bundle import save_bundle
 from churnml.training.audit import Finding, standing
@@ -179,3 +182,19 @@ def baselines_csv(trained: TrainedTarget) -> str:
             cells = ("" if v is None else repr(v) for v in estimate.as_dict().values())
             lines.append(f"{name},{metric},{','.join(cells)}")
     return "\n".join(lines) + "\n"
+
+
+def logged_predictions(uri: str, run_id: str) -> pd.DataFrame:
+    """The out-of-time predictions that a run kept: see `TrainedTarget.predictions`.
+
+    Raises: ChurnmlError if MLflow cannot be reached or the file is gone.
+    """
+    with registry.tracking(uri) as client, tempfile.TemporaryDirectory() as scratch:
+        try:
+            path = client.download_artifacts(run_id, PREDICTIONS_FILE, scratch)
+        except OSError as error:
+            raise ChurnmlError(
+                f"MLflow run {run_id}: {PREDICTIONS_FILE} cannot be had ({error}). Expected the file "
+                "that training logged. Train the target again."
+            ) from None
+        return pd.read_parquet(path)
