@@ -26,7 +26,8 @@ from churnml.stages.registry import challenger_of
 from churnml.store.rows import Alias
 from churnml.training.legacy import Held, Matched, hold, match
 from churnml.training.legacy_words import VERBS, sentences
-from churnml.training.track import PREDICTIONS_FILE, logged_predictions
+from churnml.training.logged import logged_predictions
+from churnml.training.track import PREDICTIONS_FILE
 
 ROWS_FILE = "legacy_rows.csv"
 NAMED = 5  # unknown accounts that are named
@@ -146,7 +147,9 @@ def audit_score(
         bundle = fetch_bundle(project.tracking_uri, version, with_model=False)
         test: Mapping[str, Any] = bundle.papers["split"]["test"]
         gap = timedelta(days=int(bundle.papers["split"]["gap_days"]))
-        predictions = _test_rows(logged_predictions(project.tracking_uri, version.run_id), bundle)
+        predictions = _test_rows(
+            logged_predictions(project.tracking_uri, version.run_id), bundle, notes
+        )
         first = predictions["as_of"].min().to_pydatetime()
         before = [date for date in calendar_dates(workspace, config) if date + gap <= first]
         tested = sorted({moment.to_pydatetime() for moment in predictions["as_of"]})
@@ -242,15 +245,21 @@ def _check_accounts(
     notes.append(f"Not used: {told} ({named}).")
 
 
-def _test_rows(predictions: pd.DataFrame, bundle: Bundle) -> pd.DataFrame:
+def _test_rows(predictions: pd.DataFrame, bundle: Bundle, notes: list[str]) -> pd.DataFrame:
     """The kept predictions, once they are seen to be of the model's own test part."""
     test = bundle.papers["split"]["test"]
     days = predictions["as_of"].dt.strftime("%Y-%m-%d")
-    if (len(predictions), days.min(), days.max()) != (test["rows"], test["first"], test["last"]):
+    if days.empty or days.min() < test["first"] or days.max() > test["last"]:
         raise ChurnmlError(
-            f"{bundle.target} {bundle.model_version}: its run keeps {len(predictions):,} predictions "
-            f"from {days.min()} to {days.max()}. Expected the {test['rows']:,} of its out-of-time test, "
-            f"{test['first']} to {test['last']}. Train the target again."
+            f"{bundle.target} {bundle.model_version}: its run keeps {len(predictions):,} predictions"
+            + (f" from {days.min()} to {days.max()}" if len(days) else "")
+            + f". Expected those of its out-of-time test, {test['first']} to {test['last']}. Train the "
+            "target again."
+        )
+    if len(predictions) < test["rows"]:
+        notes.append(
+            f"{test['rows'] - len(predictions):,} of {test['rows']:,} test snapshots were erased from "
+            "the run (churnml forget): they are left out for both."
         )
     return predictions
 

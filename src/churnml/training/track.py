@@ -7,16 +7,14 @@ import math
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pandas as pd
-
-from churnml.errors import ChurnmlError
 from churnml.scoring import registry  # first: it tells MLflow to be quiet before it is imported
 from churnml.scoring.bundle import save_bundle
 from churnml.training.audit import Finding, standing
+from churnml.training.learned_from import LEARNED_FROM_FILE
 from churnml.training.train import TrainedTarget
 
 from mlflow import MlflowClient  # isort: skip
@@ -33,7 +31,8 @@ class RunFacts:
 
     uri: MLflow's tracking URI. artifact_root: where a new experiment's files go, as a URI; None
     leaves it to the server. company: the project's name, the experiment's too. tags: further tags,
-    such as data_fingerprint and churnml_version. logged_at: naive UTC.
+    such as data_fingerprint and churnml_version. logged_at: naive UTC. learned_from: the text of
+    training/learned_from.py, to be kept with the run; None keeps none.
     """
 
     uri: str
@@ -41,6 +40,7 @@ class RunFacts:
     company: str
     tags: Mapping[str, str]
     logged_at: datetime
+    learned_from: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ def log_training(trained: TrainedTarget, facts: RunFacts, plots: Path | None = N
         run_id = run.info.run_id
         folder = Path(scratch) / "artifacts"
         write_artifacts(trained, folder)
+        if facts.learned_from is not None:
+            (folder / LEARNED_FROM_FILE).write_text(facts.learned_from, encoding="utf-8")
         if plots is not None:
             shutil.copytree(plots, folder / "plots")
         client.log_artifacts(run_id, str(folder))
@@ -182,19 +184,3 @@ def baselines_csv(trained: TrainedTarget) -> str:
             cells = ("" if v is None else repr(v) for v in estimate.as_dict().values())
             lines.append(f"{name},{metric},{','.join(cells)}")
     return "\n".join(lines) + "\n"
-
-
-def logged_predictions(uri: str, run_id: str) -> pd.DataFrame:
-    """The out-of-time predictions that a run kept: see `TrainedTarget.predictions`.
-
-    Raises: ChurnmlError if MLflow cannot be reached or the file is gone.
-    """
-    with registry.tracking(uri) as client, tempfile.TemporaryDirectory() as scratch:
-        try:
-            path = client.download_artifacts(run_id, PREDICTIONS_FILE, scratch)
-        except OSError as error:
-            raise ChurnmlError(
-                f"MLflow run {run_id}: {PREDICTIONS_FILE} cannot be had ({error}). Expected the file "
-                "that training logged. Train the target again."
-            ) from None
-        return pd.read_parquet(path)
