@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from churnml.cli import audit, backtest, data, models, show  # noqa: F401  (they register their commands)
+from churnml.cli import (  # noqa: F401  (they register their commands)
+    audit,
+    audit_score,
+    backtest,
+    compare,
+    data,
+    forget,
+    models,
+    show,
+    tune,
+)
 from churnml.cli.app import app
 from churnml.errors import ChurnmlError
 

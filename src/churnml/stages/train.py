@@ -26,10 +26,12 @@ from churnml.stages.build import (
     open_tables,
     target_basis,
 )
+from churnml.stages.key import project_key
 from churnml.stages.project import Project, write_whole
 from churnml.stages.registry import prepare_database
 from churnml.training.audit import STATISTICAL, Finding, unmatched
 from churnml.training.gate import no_leak
+from churnml.training.learned_from import learned_from_text
 from churnml.training.plots import draw_plots
 from churnml.training.track import RunFacts, log_training
 from churnml.training.train import Settings, TrainedTarget, train_target
@@ -163,6 +165,7 @@ def _keep(project: Project, trained: TrainedTarget, built: Built, labels: pd.Dat
             "churnml_version": __version__,
         },
         logged_at=project.now,
+        learned_from=learned_from_text(trained.learned_accounts, project_key(project)),
     )
     with tempfile.TemporaryDirectory(prefix="churnml-plots-") as folder:
         plots = Path(folder)

@@ -1,7 +1,8 @@
 """Write and read the book. Owns transactions and which run is shown; computes no score.
 
 A run is written in one transaction, so a reader sees the old book or the new one and never half of
-either. Runs are never changed afterwards: reading one by its number needs no lock."""
+either. Runs are never changed afterwards, save by an erasure (erase.py): reading one by its number needs
+no lock."""
 
 from __future__ import annotations
 
@@ -34,6 +35,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from churnml.contract.tables import MONEY_SCALE
 from churnml.errors import ChurnmlError, ConfigError, NotFound
 from churnml.store import tables
+from churnml.store.erase import count_account, erase_account
 from churnml.store.rows import AccountBook, AccountRow, Alias, Book, ScoreRow, ScoringRun
 
 BUSY_TIMEOUT_MS = 30_000
@@ -259,6 +261,14 @@ class Store:
                 .order_by(tables.runs.c.sequence)
             ).all()
         return tuple(_run_of(row) for row in rows)
+
+    def rows_of(self, account_id: str) -> dict[str, int]:
+        """How many rows of each table are of an account, in all runs."""
+        return count_account(self._engine, account_id)
+
+    def erase(self, account_id: str) -> dict[str, int]:
+        """Erase an account from all runs: see `erase_account`. Returns: how many rows there were."""
+        return erase_account(self._engine, account_id)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

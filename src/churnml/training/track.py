@@ -7,13 +7,14 @@ import math
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from churnml.scoring import registry  # first: it tells MLflow to be quiet before it is imported
 from churnml.scoring.bundle import save_bundle
 from churnml.training.audit import Finding, standing
+from churnml.training.learned_from import LEARNED_FROM_FILE
 from churnml.training.train import TrainedTarget
 
 from mlflow import MlflowClient  # isort: skip
@@ -30,7 +31,8 @@ class RunFacts:
 
     uri: MLflow's tracking URI. artifact_root: where a new experiment's files go, as a URI; None
     leaves it to the server. company: the project's name, the experiment's too. tags: further tags,
-    such as data_fingerprint and churnml_version. logged_at: naive UTC.
+    such as data_fingerprint and churnml_version. logged_at: naive UTC. learned_from: the text of
+    training/learned_from.py, to be kept with the run; None keeps none.
     """
 
     uri: str
@@ -38,6 +40,7 @@ class RunFacts:
     company: str
     tags: Mapping[str, str]
     logged_at: datetime
+    learned_from: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def log_training(trained: TrainedTarget, facts: RunFacts, plots: Path | None = N
         run_id = run.info.run_id
         folder = Path(scratch) / "artifacts"
         write_artifacts(trained, folder)
+        if facts.learned_from is not None:
+            (folder / LEARNED_FROM_FILE).write_text(facts.learned_from, encoding="utf-8")
         if plots is not None:
             shutil.copytree(plots, folder / "plots")
         client.log_artifacts(run_id, str(folder))

@@ -66,6 +66,7 @@ class TrainedTarget:
     test: the same rows as the model saw them. baselines: their probabilities on the same rows.
     notes: what the reader should know about the fit, in words. findings: of the leak audit, on all
     labelled snapshots; while one of them is not waived, the model may not be registered.
+    learned_accounts: whose snapshots it was fitted or calibrated on.
     """
 
     target: str
@@ -79,6 +80,7 @@ class TrainedTarget:
     test: TrainingTable
     notes: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    learned_accounts: tuple[str, ...] = ()
 
     @property
     def card(self) -> str:
@@ -208,6 +210,7 @@ def _train(
         test=test,
         notes=notes_of(facts),
         findings=findings,
+        learned_accounts=tuple(sorted({*parts.train.accounts, *parts.later.accounts})),
     )
 
 

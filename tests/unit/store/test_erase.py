@@ -1,0 +1,69 @@
+"""Erasing an account from the store: every table that names it, and the bytes that deletion leaves."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from churnml.errors import ChurnmlError
+from churnml.store import store as store_module
+from churnml.store import tables
+from churnml.store.erase import _HELD
+from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
+from churnml.store.store import Store, open_store, sqlite_url
+
+DAY = datetime(2024, 3, 4)
+GONE = "the-account-that-goes"
+
+
+def filled(path: Path) -> Store:
+    store = open_store(sqlite_url(path))
+    ids = [GONE, *(f"account-{number:04d}" for number in range(300))]
+    scores = [
+        ScoreRow(
+            account, DAY, "churn", 90, 14, 0.3, "high", "ok", [{"text": GONE if account == GONE else "x"}],
+            "call", 10.0, "USD", "v1", DAY,
+        )
+        for account in ids
+    ]  # fmt: skip
+    accounts = [
+        AccountRow(account, DAY, None, None, None, 10.0, "USD", {"a": 1.0}) for account in ids
+    ]
+    store.write_book(ScoringRun("r1", DAY, DAY, DAY, "champion", {}), scores, accounts)
+    return store
+
+
+def test_every_table_that_names_an_account_is_erased() -> None:
+    naming = {name for name, table in tables.metadata.tables.items() if "account_id" in table.c}
+    assert {table.name for table in _HELD} == naming >= {"score_rows", "account_rows"}
+
+
+def test_the_bytes_go_with_the_rows(tmp_path: Path) -> None:
+    store = filled(tmp_path / "store.db")
+    assert store.erase(GONE) == {"score_rows": 1, "account_rows": 1}
+    assert not any(GONE.encode() in path.read_bytes() for path in tmp_path.iterdir())
+    book = store.latest_book()
+    assert book is not None
+    assert len(book.scores) == 300
+    assert store.erase(GONE) == {"score_rows": 0, "account_rows": 0}
+    store.close()
+
+
+def test_bytes_that_a_reader_holds_are_told_and_cleared_by_the_next_erasure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "BUSY_TIMEOUT_MS", 50)
+    store = filled(tmp_path / "store.db")
+    reader = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    reader.execute("begin")
+    reader.execute("select count(*) from score_rows").fetchone()
+    with pytest.raises(ChurnmlError, match="Stop the service"):
+        store.erase(GONE)
+    reader.execute("rollback")
+    reader.close()
+    store.erase(GONE)
+    assert not any(GONE.encode() in path.read_bytes() for path in tmp_path.iterdir())
+    store.close()
