@@ -142,10 +142,18 @@ def _dimension(key: str, value: Any) -> Range | Choices | str:
         return "the folds decide it, so it cannot be searched. Remove it."
     if isinstance(value, Mapping) and set(value) == {"choices"}:
         numbers = value["choices"]
-        if not isinstance(numbers, list) or not numbers or len(set(map(str, numbers))) < len(numbers):
+        if (
+            not isinstance(numbers, list)
+            or not numbers
+            or len(set(map(str, numbers))) < len(numbers)
+        ):
             return f"found choices = {numbers!r}. Expected a list of different numbers. Correct it."
         return _fault(key, numbers) or Choices(tuple(_number(key, one) for one in numbers))
-    if not isinstance(value, Mapping) or not {"low", "high"} <= set(value) <= {"low", "high", "log"}:
+    if not isinstance(value, Mapping) or not {"low", "high"} <= set(value) <= {
+        "low",
+        "high",
+        "log",
+    }:
         return (
             f"found {value!r}. Expected {{ low = …, high = … }}, with log = true if you like, or "
             "{ choices = [ … ] }. Correct it."

@@ -135,7 +135,10 @@ def is_hopeless(trial: Trial, earlier: Sequence[Trial]) -> bool:
     """Whether a trial that costs no more was better on the folds so far by more than the error."""
     k = len(trial.folds)
     for rival in earlier:
-        if rival.state == "complete" and float(np.mean([f.cost for f in rival.folds[:k]])) <= trial.cost:
+        if (
+            rival.state == "complete"
+            and float(np.mean([f.cost for f in rival.folds[:k]])) <= trial.cost
+        ):
             found = difference(trial, rival, k)
             if found.value > PRUNE_ERRORS * found.error:
                 return True
@@ -294,4 +297,3 @@ def plain_space(space: Search) -> dict[str, dict[str, Any]]:
         else {"choices": list(found.choices)}
         for key, found in space.items()
     }
-

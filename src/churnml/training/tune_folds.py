@@ -157,9 +157,7 @@ class _Place:
             # LightGBM bins again in silence where it can; without raw data it says so instead.
             free_raw_data=True,
         )
-        self._valid = self._train.create_valid(
-            judged.x, label=judged.y, params=self._settings
-        )
+        self._valid = self._train.create_valid(judged.x, label=judged.y, params=self._settings)
         self._train.construct()
         self._valid.construct()
         self._y = judged.y
@@ -180,7 +178,7 @@ class _Place:
             sigmoid = calibrate(raw[other], self._y[other], outcomes, MIN_SLOPE_OUTCOMES)
             losses[half] = log_losses(sigmoid.apply(raw[half]), self._y[half])
         loss = float(losses.mean())
-        groups = np.bincount(self._groups, (losses - loss) / len(losses), GROUPS)
+        groups = np.bincount(self._groups, (losses - loss) / len(losses), GROUPS).astype(float)
         trees = [best.trees for best in bests]
         cost = float(np.mean([costs[min(number, len(costs)) - 1] for number in trees]))
         return FoldTold(loss, cost, (trees[0], trees[1]), groups)

@@ -11,7 +11,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+from optuna.storages.journal import JournalFileBackend
 
 from churnml.errors import ChurnmlError
 from churnml.training.params import FitParams, Search
@@ -20,8 +20,8 @@ from churnml.training.tune_folds import fold_told
 from churnml.training.tune_propose import DIRECTIONS, distributions, inside_of
 
 
-class _Ours(BaseJournalFileLock):
-    """No lock: Optuna's would outlive a killed process by half a minute."""
+class _NoLock:
+    """Optuna's locks outlive a killed process by half a minute; the stage holds one that doesn't."""
 
     def acquire(self) -> bool:
         return True
@@ -42,13 +42,12 @@ class Journal:
         self._space = space
         _mend(path)
         try:
-            storage = JournalStorage(JournalFileBackend(str(path), _Ours()))
+            storage = JournalStorage(JournalFileBackend(str(path), _NoLock()))
             name = f"{target}-{fingerprint}"
             held = {study.study_name for study in storage.get_all_studies()}
             self._study = optuna.create_study(
                 study_name=name, storage=storage, directions=DIRECTIONS, load_if_exists=True
             )
-            self._study.set_metric_names(["log_loss", "explaining_cost"])
             found = [_read(frozen.user_attrs) for frozen in self._study.get_trials(deepcopy=False)]
         except (ValueError, KeyError, TypeError, AssertionError):
             raise ChurnmlError(

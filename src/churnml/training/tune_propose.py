@@ -37,9 +37,7 @@ def propose(
             params=dict(params),
             distributions=asked,
             values=values,
-            state=optuna.trial.TrialState.COMPLETE
-            if values
-            else optuna.trial.TrialState.PRUNED,
+            state=optuna.trial.TrialState.COMPLETE if values else optuna.trial.TrialState.PRUNED,
         )
         for params, values in told
         if inside_of(space, params)
@@ -59,9 +57,7 @@ def propose(
 def inside_of(space: Search, params: Mapping[str, float]) -> bool:
     """Whether parameters lie in the space: today's may lie outside of what is searched."""
     return all(
-        one.low <= params[key] <= one.high
-        if isinstance(one, Range)
-        else params[key] in one.choices
+        one.low <= params[key] <= one.high if isinstance(one, Range) else params[key] in one.choices
         for key, one in space.items()
     )
 
