@@ -49,7 +49,7 @@ def fit(table: TrainingTable, params: FitParams, seed: int) -> Fitted:
     table: the train part, with usable columns only, both kinds of outcome present.
     """
     held = held_back(table, seed)
-    settings = _settings(table, params, seed)
+    settings = lightgbm_settings(table, params, seed)
     if held is None:
         rounds, note = (
             params.fixed_rounds,
@@ -99,7 +99,8 @@ def _rounds(
     return best, f"stopped by the log loss of {accounts} held-back accounts"
 
 
-def _settings(table: TrainingTable, params: FitParams, seed: int) -> dict[str, Any]:
+def lightgbm_settings(table: TrainingTable, params: FitParams, seed: int) -> dict[str, Any]:
+    """What LightGBM is told to fit these rows; tuning tells it the same."""
     per_account = len(table) / max(1, len(np.unique(table.accounts.astype(str))))
     leaf = max(params.min_data_in_leaf, round(params.min_accounts_in_leaf * per_account))
     return {

@@ -12,7 +12,7 @@ import pytest
 from churnml.config import TARGETS
 from churnml.errors import ChurnmlError
 from churnml.features.catalog import BY_NAME, fingerprint
-from churnml.training.params import FitParams, fit_params
+from churnml.training.params import DEFAULT_SEARCH, FitParams, fit_params, search_space
 
 MODELS = Path(__file__).parents[3] / "models"
 lock_text = runpy.run_path(str(MODELS / "keep.py"))["lock_text"]
@@ -51,10 +51,15 @@ def test_params_name_every_hyper_parameter_and_are_the_defaults(target: str) -> 
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_the_reviewed_search_is_the_default_one(target: str) -> None:
+    assert search_space(params_of(target), f"models/{target}/params.toml") == DEFAULT_SEARCH
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_each_reviewed_value_says_why(target: str) -> None:
     text = (MODELS / target / "params.toml").read_text("utf-8")
     lines = [line for line in text.splitlines() if "=" in line and not line.startswith("#")]
-    assert len(lines) == len(FitParams.model_fields)
+    assert len(lines) == len(FitParams.model_fields) + len(DEFAULT_SEARCH)
     assert not [line for line in lines if "# " not in line]
 
 

@@ -1,0 +1,1 @@
+"""What training and tuning take, beside plain loops of the libraries that they are made of."""
