@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from churnml.cli import audit, data, models, show  # noqa: F401  (they register their commands)
+from churnml.cli import audit, compare, data, models, show  # noqa: F401  (they register their commands)
 from churnml.cli.app import app
 from churnml.errors import ChurnmlError
 
