@@ -17,8 +17,8 @@ from churnml.errors import ChurnmlError, Refused
 from churnml.stages.build import build, calendar_dates, label_frame, open_tables
 from churnml.stages.project import open_project
 from churnml.stages.train import params_of, settings_of
-from churnml.training.compare import RIVAL, compare, difference
-from churnml.training.evaluate import Estimate
+from churnml.training.compare import compare, difference
+from churnml.training.evaluate import RIVAL, Estimate
 from churnml.training.train import train_target
 
 FIRST = frozenset((Path(__file__).with_name("first_catalogue.txt")).read_text("utf-8").split())

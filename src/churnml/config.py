@@ -219,10 +219,17 @@ class ValueConfig(_Frozen):
 
 
 class GateConfig(_Frozen):
-    """What a challenger must show on the out-of-time test before it may become champion."""
+    """What a challenger must show on the out-of-time test before it may become champion.
+
+    min_outcomes: accounts with the outcome, and as many without, below which the verdict is "cannot
+    tell". champion_margin: by how much of the champion's log loss, on the same rows, the challenger's may
+    at worst be higher (the upper end of the interval of their difference). interval: how sure an
+    interval is.
+    """
 
     min_outcomes: int = Field(50, ge=2)
     max_calibration_error: float = Field(0.1, gt=0)
+    champion_margin: float = Field(0.01, ge=0, le=1)
     interval: float = Field(0.95, gt=0.5, lt=1)
 
 

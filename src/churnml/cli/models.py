@@ -115,15 +115,15 @@ def promote(
     project: ProjectOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
-    """Promote challengers that pass their gate to champions, and export them for scoring."""
+    """Promote challengers that pass their gate to champions; say what passed and what didn't."""
     from dataclasses import asdict
 
     from churnml.stages.project import open_project
     from churnml.stages.promote import promote as run
 
-    promotions = run(open_project(project), target or (), force, why)
+    promotions = run(open_project(project), target or (), force, why, say)
     if as_json:
-        print_json([asdict(promotion) for promotion in promotions])
+        print_json([{**asdict(p), "verdict": p.verdict} for p in promotions])
     else:
         for promotion in promotions:
             _show_promotion(promotion)
@@ -139,14 +139,16 @@ def _show_promotion(promotion: Any) -> None:
         "promoted": f"{promotion.model_version} is champion now"
         + (f" (before: {promotion.before})" if promotion.before else "")
         + (", by force" if promotion.forced else ""),
-        "refused": f"refused; {promotion.before or 'nobody'} stays champion",
+        "refused": (
+            "refused" if promotion.verdict == "failed" else "refused, for the gate cannot tell"
+        )
+        + f"; {promotion.before or 'nobody'} stays champion",
         "already": f"{promotion.model_version} is champion already",
         "absent": "no challenger: churnml train",
     }
     line(f"{promotion.target}: {words[promotion.outcome]}")
     for check in promotion.checks:
-        if check["result"] != "passed":
-            line(f"  [{check['result'].replace('_', ' ')}] {check['sentence']}")
+        line(f"  [{check['result'].replace('_', ' ')}] {check['sentence']}")
 
 
 @app.command()

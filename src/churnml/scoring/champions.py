@@ -1,15 +1,20 @@
 """The model that speaks for a target. Owns the champions' folders and the pointer; trains nothing.
 
-`<bundles>/<target>/<model_version>/` holds a bundle, `<bundles>/<target>/CURRENT` the name of the
-one that is champion. Swapping the pointer is the one act that changes the champion."""
+`<bundles>/<target>/<model_version>/` holds a bundle. The first line of `<bundles>/<target>/CURRENT` is the
+name of the one that is champion, each line below it a step of how that came about, the newest first.
+Swapping the pointer is the one act that changes the champion, and the record of it in the same instant."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from churnml.errors import ChurnmlError
+from churnml.errors import ChurnmlError, NotFound
 from churnml.scoring.bundle import (
     CARD_FILE,
     JSON_FILE,
@@ -24,10 +29,29 @@ from churnml.scoring.bundle import (
 POINTER = "CURRENT"
 
 
+@dataclass(frozen=True)
+class Step:
+    """One change of a target's champion.
+
+    version: who became champion; before: who was. at: ISO moment, naive UTC. recorded: MLflow's registry
+    knows of it too.
+    """
+
+    act: Literal["promoted", "rolled_back"]
+    version: str
+    before: str | None
+    at: str
+    by: str
+    why: str | None
+    forced: bool = False
+    recorded: bool = False
+
+
 def export_champion(bundle: Bundle, bundles_dir: Path) -> Path:
     """Write the bundle among the champions and make it its target's champion; returns its folder.
 
-    Whatever goes wrong on the way, the champion before stays the champion. One writer at a time.
+    Who promoted it, when and why is read from its papers. Whatever goes wrong on the way, the champion
+    before stays the champion. One writer at a time.
     Raises: ChurnmlError for a version that cannot be a folder's name; OSError if the disk refuses.
     """
     if not VERSION_PATTERN.fullmatch(bundle.model_version):
@@ -40,8 +64,91 @@ def export_champion(bundle: Bundle, bundles_dir: Path) -> Path:
     _sweep(home)
     folder = home / bundle.model_version
     _place(bundle, folder)
-    _point(home, bundle.model_version)
+    before, steps = (
+        current_version(bundles_dir, bundle.target),
+        succession(bundles_dir, bundle.target),
+    )
+    if before != bundle.model_version:
+        papers = bundle.papers
+        steps = (
+            *steps,
+            Step(
+                "promoted",
+                bundle.model_version,
+                before,
+                at=str(papers.get("promoted_at", "")),
+                by=str(papers.get("promoted_by", "")),
+                why=papers.get("promotion_why"),
+                forced=bool(papers.get("promotion_forced", False)),
+            ),
+        )
+    _point(home, bundle.model_version, steps)
     return folder
+
+
+def earlier_champion(bundles_dir: Path, target: str) -> str | None:
+    """The version that was champion before the current one came, rolled-back ones left out; None if none.
+
+    Raises: ChurnmlError if the pointer is broken.
+    """
+    stood: list[str] = []
+    for step in succession(bundles_dir, target):
+        if step.before is not None and stood[-1:] != [step.before]:
+            stood.append(step.before)
+        if step.act == "rolled_back":
+            stood.pop()
+        if stood[-1:] != [step.version]:
+            stood.append(step.version)
+    current = current_version(bundles_dir, target)
+    if current is not None and stood[-1:] != [current]:  # somebody wrote the pointer by hand
+        stood.append(current)
+    return stood[-2] if len(stood) > 1 else None
+
+
+def bring_back(bundles_dir: Path, target: str, at: str, by: str, why: str) -> Step:
+    """Make the earlier champion the champion again, by one swap of the pointer. One writer at a time.
+
+    Its folder is as it was. Raises: NotFound if there is no earlier one; ChurnmlError if its bundle is
+    broken: then the champion stays.
+    """
+    before, earlier = current_version(bundles_dir, target), earlier_champion(bundles_dir, target)
+    if before is None or earlier is None:
+        found = f"only {before}" if before else "no champion at all"
+        raise NotFound(
+            f"{target}: nothing to roll back to: found {found}. Expected a champion before it. "
+            "Promote another model: churnml promote"
+        )
+    home = bundles_dir / target
+    load_bundle(home / earlier)  # a broken one would leave the service without a model
+    _sweep(home)
+    step = Step("rolled_back", earlier, before, at, by, why)
+    _point(home, earlier, (*succession(bundles_dir, target), step))
+    return step
+
+
+def succession(bundles_dir: Path, target: str) -> tuple[Step, ...]:
+    """How the target's champion came about, the oldest step first; empty where nothing is known.
+
+    Raises: ChurnmlError if a line of the pointer is no step.
+    """
+    steps = []
+    for line in _pointer_lines(bundles_dir, target)[1:]:
+        try:
+            steps.append(Step(**json.loads(line)))
+        except (TypeError, ValueError):
+            raise ChurnmlError(
+                f"bundles/{target}/{POINTER}: found {line[:80]!r} below the champion's name. Expected "
+                "a step of the succession as churnml wrote it. Take the line away."
+            ) from None
+    return tuple(reversed(steps))
+
+
+def mark_recorded(bundles_dir: Path, target: str) -> None:
+    """Note that MLflow knows of every step. The champion stays who it is."""
+    steps = succession(bundles_dir, target)
+    version = current_version(bundles_dir, target)
+    if version is not None and not all(step.recorded for step in steps):
+        _point(bundles_dir / target, version, [replace(step, recorded=True) for step in steps])
 
 
 def _place(bundle: Bundle, folder: Path) -> None:
@@ -66,9 +173,10 @@ def _is_whole(bundle: Bundle, folder: Path) -> bool:
         return False
 
 
-def _point(home: Path, version: str) -> None:
+def _point(home: Path, version: str, steps: Sequence[Step]) -> None:
+    lines = [version, *(json.dumps(asdict(step), sort_keys=True) for step in reversed(steps))]
     fresh = home / f".{POINTER}.tmp"
-    write_durably(fresh, version + "\n")
+    write_durably(fresh, "\n".join(lines) + "\n")
     os.replace(fresh, home / POINTER)
     sync_folder(home)
 
@@ -87,16 +195,25 @@ def current_version(bundles_dir: Path, target: str) -> str | None:
 
     Raises: ChurnmlError if the pointer's content is no version.
     """
-    pointer = bundles_dir / target / POINTER
-    try:
-        version = pointer.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    lines = _pointer_lines(bundles_dir, target)
+    if not lines:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _bad_pointer(target, str(error)) from None
+    version = lines[0].strip()
     if not VERSION_PATTERN.fullmatch(version):
         raise _bad_pointer(target, repr(version[:80]))
     return version
+
+
+def _pointer_lines(bundles_dir: Path, target: str) -> list[str]:
+    """The pointer's lines; none if there is no pointer."""
+    pointer = bundles_dir / target / POINTER
+    try:
+        # An empty file is a broken pointer, not an absent one.
+        return pointer.read_text(encoding="utf-8").splitlines() or [""]
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad_pointer(target, str(error)) from None
 
 
 def _bad_pointer(target: str, found: str) -> ChurnmlError:

@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +25,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 import mlflow.pyfunc
+import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import MLFLOW_TRACKING_URI
 from mlflow.exceptions import MlflowException
@@ -38,6 +39,7 @@ CHALLENGER = "challenger"
 CHAMPION = "champion"
 LOADER = "churnml.scoring.pyfunc"
 MODEL_NAME = "model"
+MOST_LETTERS = 4500  # of a tag
 
 for _chatty in ("mlflow", "alembic"):
     logging.getLogger(_chatty).setLevel(logging.ERROR)
@@ -228,6 +230,51 @@ def versions(uri: str, company: str, target: str) -> list[Version]:
     return sorted(named, key=lambda version: -int(version.number))
 
 
+@dataclass(frozen=True)
+class Run:
+    """One training run. started_at: milliseconds since 1970."""
+
+    run_id: str
+    model_version: str
+    started_at: int
+
+
+MOST_RUNS = 200
+
+
+def training_runs(uri: str, company: str, target: str) -> list[Run]:
+    """The target's training runs, the newest first, 200 at most; none is an empty list."""
+    with tracking(uri) as client:
+        experiment = client.get_experiment_by_name(company)
+        if experiment is None:
+            return []
+        found = client.search_runs(
+            [experiment.experiment_id],
+            # Runs of another kind have no model of their own.
+            f"tags.target = '{target}' and tags.model_version LIKE '%'",
+            max_results=MOST_RUNS,
+        )
+        return [
+            Run(run.info.run_id, run.data.tags["model_version"], run.info.start_time)
+            for run in found
+            if run.data.tags.get("kind", "train") == "train"
+        ]
+
+
+def bundle_of_run(uri: str, run_id: str) -> Bundle:
+    """The bundle that a training run left, registered or not. Raises: ChurnmlError if it is gone or torn."""
+    with tracking(uri) as client, tempfile.TemporaryDirectory(prefix="churnml-") as folder:
+        return load_bundle(Path(client.download_artifacts(run_id, "bundle", folder)))
+
+
+def table_of_run(uri: str, run_id: str, name: str) -> pd.DataFrame | None:
+    """A Parquet file that a run left, in memory; None if it has no such file."""
+    with tracking(uri) as client, tempfile.TemporaryDirectory(prefix="churnml-") as folder:
+        if name not in {item.path for item in client.list_artifacts(run_id)}:
+            return None
+        return pd.read_parquet(client.download_artifacts(run_id, name, folder))
+
+
 def record_promotion(
     uri: str,
     version: Version,
@@ -235,8 +282,10 @@ def record_promotion(
     promoted_by: str,
     why: str | None,
     forced: bool,
+    verdict: str = "",
 ) -> None:
-    """Give a version the champion alias and write down who promoted it, why and whether by force.
+    """Give a version the champion alias and write down who promoted it, why, whether by force, and what
+    the gate had said.
 
     Call after the bundle is exported: the exported pointer decides, this is the record of it.
     """
@@ -245,8 +294,36 @@ def record_promotion(
         "promoted_by": promoted_by,
         "promotion_forced": str(forced).lower(),
         "promotion_why": why or "",
+        "promotion_verdict": verdict,
     }
     with tracking(uri) as client:
-        for key, value in tags.items():
-            client.set_model_version_tag(version.name, version.number, key, value)
+        _set_tags(client, version, tags)
         client.set_registered_model_alias(version.name, CHAMPION, version.number)
+
+
+def record_refusal(uri: str, version: Version, at: datetime, by: str, verdict: str) -> None:
+    """Write down that a version was to be promoted and its gate refused. Aliases stay."""
+    tags = {"refused_at": at.isoformat(), "refused_by": by, "promotion_verdict": verdict}
+    with tracking(uri) as client:
+        _set_tags(client, version, tags)
+
+
+def record_rollback(
+    uri: str, back: Version, left: Version | None, at: str, by: str, why: str
+) -> None:
+    """Give the champion alias back to an earlier version, and write down on both who did so and why.
+
+    left: the version that was champion; None if the registry doesn't know it.
+    """
+    with tracking(uri) as client:
+        for version, prefix in ((back, "brought_back"), (left, "rolled_back")):
+            if version is not None:
+                tags = {f"{prefix}_at": at, f"{prefix}_by": by, f"{prefix}_why": why}
+                _set_tags(client, version, tags)
+        client.set_registered_model_alias(back.name, CHAMPION, back.number)
+
+
+def _set_tags(client: mlflow.MlflowClient, version: Version, tags: Mapping[str, str]) -> None:
+    for key, value in tags.items():
+        # MLflow takes 5,000 letters at most.
+        client.set_model_version_tag(version.name, version.number, key, value[:MOST_LETTERS])

@@ -69,8 +69,12 @@ def _head(facts: CardFacts) -> Iterator[str]:
     bundle = facts.bundle
     yield f"# {bundle.target.capitalize()} within {bundle.horizon_days} days: model card"
     yield ""
-    verdict = "may be promoted" if facts.verdict.promotable else "is not to be promoted"
-    yield f"Version `{bundle.model_version}`. By its gate it **{verdict}**."
+    verdict = {
+        "passed": "By its gate it **may be promoted**.",
+        "failed": "By its gate it **is not to be promoted**.",
+        "cannot_tell": "Its gate **cannot tell**: it is not to be promoted but on somebody's word.",
+    }[facts.verdict.result]
+    yield f"Version `{bundle.model_version}`. {verdict}"
 
 
 def _data(facts: CardFacts) -> Iterator[str]:

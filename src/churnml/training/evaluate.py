@@ -6,7 +6,7 @@ the same resamples: their difference has an interval of its own."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from churnml.training.assemble import TrainingTable
 from churnml.training.metrics import METRICS, Scorer
 
 MODEL = "model"
+RIVAL = "rival"  # another model, where two are compared
 COMPARED = ("log_loss", "roc_auc", "pr_auc", "expected_profit_per_account")
 MAX_UNDEFINED = 0.1  # of the resamples; with more, no interval is given
 
@@ -107,13 +108,15 @@ def evaluate(
     seed: int,
     interval: float,
     gains: FloatArray | None = None,
+    compared: Sequence[str] = COMPARED,
 ) -> Evaluation:
     """Judge predictions of the test rows.
 
     predictions: "model" and baselines -> probabilities, (rows,). capacity: book size of one
     snapshot date -> accounts that can be handled. rounds: bootstrap resamples. interval: the share
     of resamples that an interval holds. gains: what contacting each test row's account would have
-    earned (`profit.contact_gains`), (rows,); None leaves the expected profit undefined.
+    earned (`profit.contact_gains`), (rows,); None leaves the expected profit undefined. compared: the
+    metrics whose differences are wanted.
     """
     names = list(predictions)
     _, dates = np.unique(test.as_of, return_inverse=True)
@@ -141,7 +144,7 @@ def evaluate(
             metric: estimate_of(
                 point[model, m] - point[place, m], drawn[:, model, m] - drawn[:, place, m], interval
             )
-            for metric in COMPARED
+            for metric in compared
             for m in (METRICS.index(metric),)
         }
         for place, name in enumerate(names)

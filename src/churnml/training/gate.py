@@ -10,7 +10,7 @@ from typing import Any, Literal
 from churnml.config import GateConfig
 from churnml.training.audit import Finding, standing
 from churnml.training.baselines import LAST_ACTIVITY, LOGISTIC, PREVALENCE
-from churnml.training.evaluate import Estimate, Evaluation
+from churnml.training.evaluate import RIVAL, Estimate, Evaluation
 
 Outcome = Literal["passed", "failed", "cannot_tell"]
 
@@ -36,6 +36,14 @@ class Verdict:
         return all(check.result == "passed" for check in self.checks)
 
     @property
+    def result(self) -> Outcome:
+        """Passed, failed, or cannot tell: with too few outcomes nothing else is worth its figure."""
+        results = [check.result for check in self.checks]
+        if any(check.name == ENOUGH and check.result != "passed" for check in self.checks):
+            return "cannot_tell"
+        return "failed" if "failed" in results else "passed" if self.promotable else "cannot_tell"
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What was found, check by check."""
         return tuple(check.sentence for check in self.checks)
@@ -49,6 +57,7 @@ class Verdict:
         """Plain JSON, for the bundle's papers."""
         return {
             "promotable": self.promotable,
+            "result": self.result,
             "checks": [
                 {"name": check.name, "result": check.result, "sentence": check.sentence}
                 for check in self.checks
@@ -61,7 +70,12 @@ def judge(evaluation: Evaluation, gates: GateConfig) -> Verdict:
     return Verdict(tuple(_checks(evaluation, gates)))
 
 
+ENOUGH = "enough_outcomes"
 NO_LEAK = "no_leak"
+AGAINST_CHAMPION = "against_champion"
+NOT_ROLLED_BACK = "not_rolled_back"
+# What a baseline is, in a sentence; of others, its name.
+IN_WORDS = {LAST_ACTIVITY: "the last-activity rule", LOGISTIC: "logistic regression"}
 MOST_TOLD = 5  # findings in one sentence
 
 
@@ -92,13 +106,9 @@ def _told(findings: Sequence[Finding]) -> str:
 def _checks(evaluation: Evaluation, gates: GateConfig) -> Iterator[Check]:
     yield _enough(evaluation, gates)
     yield _above_chance(evaluation.model["roc_auc"])
-    rivals = evaluation.differences
-    if PREVALENCE in rivals:
-        yield _beats_prevalence(rivals[PREVALENCE]["log_loss"])
-    if LAST_ACTIVITY in rivals:
-        yield _not_worse_than_rule(rivals[LAST_ACTIVITY]["log_loss"])
-    if LOGISTIC in rivals:
-        yield _not_beaten_by_logistic(rivals[LOGISTIC]["log_loss"])
+    for name, differences in evaluation.differences.items():
+        loss = differences["log_loss"]
+        yield _beats_prevalence(loss) if name == PREVALENCE else _beats(name, loss)
     yield _calibrated(evaluation.model["calibration_error"].value, gates)
 
 
@@ -107,7 +117,7 @@ def _enough(evaluation: Evaluation, gates: GateConfig) -> Check:
     kind = "with" if evaluation.outcomes <= evaluation.others else "without"
     if found < gates.min_outcomes:
         return Check(
-            "enough_outcomes",
+            ENOUGH,
             "cannot_tell",
             f"The test holds {found} accounts {kind} the outcome, {gates.min_outcomes} are needed: "
             "too few to tell a good model from luck.",
@@ -165,42 +175,81 @@ def _beats_prevalence(loss: Estimate) -> Check:
     )
 
 
-def _not_worse_than_rule(loss: Estimate) -> Check:
-    name = "beats_last_activity"
+def _beats(baseline: str, loss: Estimate) -> Check:
+    """The same is asked against each: on the test, and be it by little, the model is no worse."""
+    name = f"beats_{baseline}"
+    other = IN_WORDS.get(baseline, f"the {baseline.replace('_', ' ')} baseline")
     if _undefined(loss):
-        return Check(name, "cannot_tell", "Log loss against the rule is undefined: cannot tell.")
+        return Check(name, "cannot_tell", f"Log loss against {other} is undefined: cannot tell.")
     if loss.value <= 0:
         return Check(
-            name,
-            "passed",
-            f"Log loss is no higher than that of the last-activity rule ({_difference(loss)}).",
+            name, "passed", f"Log loss is no higher than that of {other} ({_difference(loss)})."
         )
     return Check(
         name,
         "failed",
-        f"Log loss is higher than that of the last-activity rule ({_difference(loss)}): the model "
-        "adds nothing to a rule of thumb.",
+        f"Log loss is higher than that of {other} ({_difference(loss)}): the simpler way is no worse.",
     )
 
 
-def _not_beaten_by_logistic(loss: Estimate) -> Check:
-    name = "not_beaten_by_logistic"
-    if _undefined(loss):
-        return Check(
-            name, "cannot_tell", "Log loss against logistic regression is undefined: cannot tell."
-        )
-    if loss.low <= 0:
+def no_champion() -> Check:
+    """Where there is nobody to be compared with."""
+    return Check(
+        AGAINST_CHAMPION, "passed", "There is no champion yet that it would have to match."
+    )
+
+
+def not_comparable(champion: str, why: str) -> Check:
+    """Where the two models could not be held against each other. why: in a sentence."""
+    return Check(
+        AGAINST_CHAMPION,
+        "cannot_tell",
+        f"It could not be held against the champion {champion}: {why}",
+    )
+
+
+def against_champion(compared: Evaluation, champion: str, where: str, gates: GateConfig) -> Check:
+    """The challenger ("model") against the champion ("rival") on the same rows.
+
+    Passes where the interval of the difference in log loss ends within the margin, fails where the
+    difference itself lies beyond it, and cannot tell between. champion: its version. where: the rows, in
+    words.
+    """
+    name, loss = AGAINST_CHAMPION, compared.differences[RIVAL]["log_loss"]
+    found = min(compared.outcomes, compared.others)
+    rows = f"on {where}"
+    if found < gates.min_outcomes:
+        kind = "with" if compared.outcomes <= compared.others else "without"
         return Check(
             name,
-            "passed",
-            "Log loss is not significantly higher than that of logistic regression "
-            f"({_difference(loss)}).",
+            "cannot_tell",
+            f"Against the champion {champion}, {rows}: {found} accounts {kind} the outcome, "
+            f"{gates.min_outcomes} are needed to tell which is better.",
         )
+    if _undefined(loss):
+        return Check(name, "cannot_tell", f"Log loss against the champion {champion} is undefined.")
+    margin = gates.champion_margin * compared.metrics[RIVAL]["log_loss"].value
+    told = f"({_difference(loss)}; up to {margin:+.4f} is allowed), {rows}"
+    if loss.high < 0:
+        return Check(name, "passed", f"Log loss is lower than the champion {champion}'s {told}.")
+    if loss.high <= margin:
+        return Check(name, "passed", f"Log loss is no worse than the champion {champion}'s {told}.")
+    if loss.value > margin:
+        return Check(name, "failed", f"Log loss is higher than the champion {champion}'s {told}.")
     return Check(
         name,
+        "cannot_tell",
+        f"Log loss may be higher than the champion {champion}'s by more than is allowed {told}: cannot "
+        "tell.",
+    )
+
+
+def rolled_back(at: str, by: str, why: str) -> Check:
+    """A model that was champion and was taken back is not promoted again as if nothing had happened."""
+    return Check(
+        NOT_ROLLED_BACK,
         "failed",
-        f"Log loss is significantly higher than that of logistic regression ({_difference(loss)}): "
-        "the simpler model is better.",
+        f"This very model was champion and was rolled back on {at[:10]} by {by}, because: {why}",
     )
 
 

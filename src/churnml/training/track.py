@@ -14,6 +14,8 @@ from pathlib import Path
 from churnml.scoring import registry  # first: it tells MLflow to be quiet before it is imported
 from churnml.scoring.bundle import save_bundle
 from churnml.training.audit import Finding, standing
+from churnml.training.compare import Comparison, kept_rows
+from churnml.training.evaluate import RIVAL
 from churnml.training.learned_from import LEARNED_FROM_FILE
 from churnml.training.train import TrainedTarget
 
@@ -23,6 +25,7 @@ from mlflow.entities import Metric, Param, RunTag  # isort: skip
 CARD_FILE = "card.md"
 PREDICTIONS_FILE = "predictions.parquet"
 BASELINES_FILE = "baselines.csv"
+TEST_ROWS_FILE = "test_rows.parquet"
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,8 @@ def write_artifacts(trained: TrainedTarget, folder: Path) -> None:
     save_bundle(trained.bundle, folder / "bundle")
     (folder / CARD_FILE).write_text(trained.card, encoding="utf-8")
     trained.predictions.to_parquet(folder / PREDICTIONS_FILE, index=False)
+    # With the predictions, all that `churnml compare` needs where two runs were tested on the same rows.
+    kept_rows(trained.test).to_parquet(folder / TEST_ROWS_FILE, index=False)
     (folder / BASELINES_FILE).write_text(baselines_csv(trained), encoding="utf-8")
     verdict = json.dumps(trained.verdict.as_dict(), indent=1, ensure_ascii=False)
     (folder / "verdict.json").write_text(verdict + "\n", encoding="utf-8")
@@ -225,3 +230,26 @@ def baselines_csv(trained: TrainedTarget) -> str:
             cells = ("" if v is None else repr(v) for v in estimate.as_dict().values())
             lines.append(f"{name},{metric},{','.join(cells)}")
     return "\n".join(lines) + "\n"
+
+
+def log_comparison(
+    comparison: Comparison, folder: Path, tags: Mapping[str, str], facts: RunFacts
+) -> str:
+    """Log a comparison of two models as a run of its own; returns its id.
+
+    folder: its tables and picture. tags: the two models, target and rows, in words.
+    Raises: ChurnmlError if MLflow refuses or cannot be reached.
+    """
+    flat: dict[str, float] = {}
+    for metric, estimate in comparison.evaluation.differences[RIVAL].items():
+        _put(flat, f"a_minus_b.{metric}", estimate.as_dict())
+    record = Record(
+        kind="compare",
+        name=tags.get("name", "compare"),
+        target=tags.get("target", ""),
+        metrics=flat,
+        params={},
+        tags=tags,
+        folder=folder,
+    )
+    return log_record(record, facts)

@@ -56,7 +56,7 @@ def company() -> Callable[..., tuple[pd.DataFrame, pd.DataFrame]]:
 
 @pytest.fixture(scope="session")
 def good_company() -> tuple[pd.DataFrame, pd.DataFrame]:
-    return make_company(accounts=400, effect=2.0)
+    return make_company(accounts=400, effect=2.5)
 
 
 @pytest.fixture(scope="session")

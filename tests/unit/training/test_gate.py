@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from churnml.config import GateConfig
-from churnml.training.evaluate import Estimate, Evaluation
-from churnml.training.gate import judge
+from churnml.training.evaluate import RIVAL, Estimate, Evaluation
+from churnml.training.gate import AGAINST_CHAMPION, Check, against_champion, judge, no_champion
 
 GATES = GateConfig(min_outcomes=50, max_calibration_error=0.1)
 BETTER, WORSE, UNSURE = (
@@ -15,10 +15,11 @@ BETTER, WORSE, UNSURE = (
     Estimate(0.02, 0.01, 0.03),
     Estimate(0.001, -0.01, 0.01),
 )
+LITTLE = Estimate(-0.001, -0.01, 0.01)
 
 
 def evaluation(auc=(0.7, 0.65, 0.75), error=0.02, outcomes=80, others=900, **losses) -> Evaluation:
-    found = {"prevalence": BETTER, "last_activity": BETTER, "logistic": UNSURE, **losses}
+    found = {"prevalence": BETTER, "last_activity": BETTER, "logistic": LITTLE, **losses}
     return Evaluation(
         metrics={
             "model": {
@@ -82,13 +83,16 @@ def test_too_few_outcomes_cannot_tell_and_are_not_promotable():
         ("prevalence", BETTER, {}),
         ("prevalence", replace(BETTER, high=0.001), {"beats_prevalence": "failed"}),
         ("prevalence", WORSE, {"beats_prevalence": "failed"}),
-        ("last_activity", Estimate(-0.001, -0.01, 0.01), {}),
+        ("last_activity", LITTLE, {}),
         ("last_activity", UNSURE, {"beats_last_activity": "failed"}),
-        ("logistic", UNSURE, {}),
-        ("logistic", WORSE, {"not_beaten_by_logistic": "failed"}),
+        ("logistic", LITTLE, {}),
+        ("logistic", UNSURE, {"beats_logistic": "failed"}),
+        ("health", BETTER, {}),
+        ("health", UNSURE, {"beats_health": "failed"}),
+        ("a_rule_of_old", WORSE, {"beats_a_rule_of_old": "failed"}),
     ],
 )
-def test_prevalence_must_surely_be_beaten_the_rule_matched_and_regression_not_surely_better(
+def test_prevalence_must_surely_be_beaten_and_every_other_baseline_by_however_little(
     name, loss, expected
 ):
     assert failing(evaluation(**{name: loss})) == expected
@@ -118,3 +122,65 @@ def test_the_verdict_is_plain_values():
     plain = judge(evaluation(outcomes=12), GATES).as_dict()
     assert plain["promotable"] is False
     assert plain["checks"][0]["result"] == "cannot_tell"
+
+
+def test_a_baseline_without_words_of_its_own_is_called_by_its_name():
+    said = judge(evaluation(a_rule_of_old=UNSURE), GATES).objections
+    assert said[0].startswith("Log loss is higher than that of the a rule of old baseline (+0.0010")
+
+
+def test_with_too_few_outcomes_the_verdict_is_that_nobody_can_tell_whatever_else_is_found():
+    few = judge(evaluation(outcomes=12, auc=(0.4, 0.35, 0.45)), GATES)
+    assert few.result == "cannot_tell"
+    assert few.as_dict()["result"] == "cannot_tell"
+    assert judge(evaluation(auc=(0.4, 0.35, 0.45)), GATES).result == "failed"
+    assert judge(evaluation(), GATES).result == "passed"
+
+
+def held(loss: Estimate, outcomes: int = 80, margin: float = 0.01) -> Check:
+    """Against a champion whose log loss is 0.3: a margin of 0.01 is 0.0030."""
+    compared = replace(
+        evaluation(outcomes=outcomes),
+        metrics={RIVAL: {"log_loss": Estimate(0.3, 0.28, 0.32)}},
+        differences={RIVAL: {"log_loss": loss}},
+    )
+    gates = GATES.model_copy(update={"champion_margin": margin})
+    return against_champion(compared, "2024-01-01-aaaaaaaa", "900 snapshots", gates)
+
+
+@pytest.mark.parametrize(
+    ("loss", "result", "said"),
+    [
+        (BETTER, "passed", "is lower than the champion"),
+        (Estimate(-0.001, -0.004, 0.0029), "passed", "is no worse than"),
+        (Estimate(0.001, -0.001, 0.0029), "passed", "is no worse than"),
+        (Estimate(-0.001, -0.02, 0.0031), "cannot_tell", "may be higher"),
+        (Estimate(0.0031, -0.001, 0.01), "failed", "is higher than"),
+        (WORSE, "failed", "is higher than"),
+        (Estimate(math.nan, math.nan, math.nan), "cannot_tell", "undefined"),
+    ],
+)
+def test_a_challenger_is_better_than_the_champion_or_surely_no_worse_within_the_margin(
+    loss, result, said
+):
+    check = held(loss)
+    assert (check.name, check.result) == (AGAINST_CHAMPION, result)
+    assert said in check.sentence
+    assert "2024-01-01-aaaaaaaa" in check.sentence
+
+
+def test_the_margin_is_a_share_of_the_champions_log_loss_and_is_told():
+    loss = Estimate(0.001, -0.001, 0.0029)
+    assert "up to +0.0030 is allowed" in held(loss).sentence
+    assert held(loss, margin=0.0).result == "failed"
+    assert held(Estimate(-0.001, -0.002, 0.0), margin=0.0).result == "passed"
+
+
+def test_few_outcomes_in_the_rows_of_both_cannot_tell_which_is_better():
+    check = held(BETTER, outcomes=49)
+    assert check.result == "cannot_tell"
+    assert "49 accounts with the outcome, 50 are needed" in check.sentence
+
+
+def test_without_a_champion_there_is_nobody_to_match():
+    assert no_champion().result == "passed"

@@ -66,6 +66,7 @@ def test_the_run_holds_metrics_with_intervals_parameters_tags_and_files(logged, 
         "card.md",
         "plots",
         "predictions.parquet",
+        "test_rows.parquet",
         "verdict.json",
     }
     assert plots == ["plots/reliability.png"]

@@ -100,7 +100,8 @@ def test_shuffled_labels_are_refused_promotion(train, good_company):
     )
     found = train(features, shuffled)
     assert not found.verdict.promotable
-    assert "cannot be told from chance" in " ".join(found.verdict.objections)
+    # Told from chance by nobody, or for worse.
+    assert "chance" in " ".join(found.verdict.objections)
 
 
 def test_treated_rows_teach_nothing_and_are_tested_all_the_same(train, good_company, settings):
