@@ -24,8 +24,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 DISTRIBUTION = {"sklearn": "scikit-learn"}
 # Declared, though no line imports them.
 NOT_IMPORTED = {
-    "empulse": "what the tests hold the expected profit against; the code has it for many weightings",
-    "optuna": "the tuner that the project has settled on",
     "opentelemetry-sdk": "bentoml's, with a release that pip must be kept from",
 }
 # What users may ask for: pip install 'churnml[postgres]'.

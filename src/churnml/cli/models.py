@@ -35,8 +35,8 @@ METRICS = (
     ("precision_at_capacity", "precision at capacity"),
     ("mrr_recall_at_capacity", "MRR recall at capacity"),
     ("expected_profit_per_account", "profit per account"),
-    ("contact_share", "share to contact for it"),
-    ("alerted_share", "alerted before the outcome"),
+    ("contact_share", "share to contact"),
+    ("alerted_share", "alerted in time"),
     ("lead_days_median", "median lead days"),
 )
 

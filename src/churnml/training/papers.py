@@ -76,7 +76,7 @@ def bundle_of(facts: PaperFacts) -> Bundle:
     catalog = fingerprint(used)
     definition = {
         "target": facts.target,
-        **declared.model_dump(),
+        **declared.model_dump(mode="json"),
         "grace_days": facts.grace_days,
         "basis": facts.basis,
         "catalog": catalog,
@@ -136,7 +136,7 @@ def _papers(
     evaluation = facts.evaluation
     return {
         "definition": {
-            **facts.declared.model_dump(),
+            **facts.declared.model_dump(mode="json"),
             "grace_days": facts.grace_days,
             "basis": facts.basis,
         },

@@ -41,6 +41,7 @@ def rows(noise: float = 1.5, accounts: int = 600, seed: int = 5) -> PairedRows:
             "as_of": day,
             "mrr": rng.lognormal(6, 1, accounts).round(2),
             "treated": False,
+            "days": np.nan,
             "segment": segment,
             "tenure_days": rng.uniform(0, 900, accounts),
         }
@@ -109,6 +110,7 @@ def test_mrr_of_an_account_seen_often_is_counted_once():
         as_of=np.repeat(np.unique(pair.table.as_of)[:DATES], 60),
         mrr=np.tile(pair.table.mrr, DATES),
         treated=False,
+        days=np.nan,
     )
     thrice = rows_of_kept(
         often, np.tile(pair.table.y, DATES), np.tile(pair.a, DATES), np.tile(pair.a, DATES)
@@ -172,7 +174,7 @@ def test_the_picture_is_drawn_with_and_without_segments(found, tmp_path):
 
 def test_what_a_run_keeps_of_its_test_rows_gives_the_same_rows_again(trained):
     kept = kept_rows(trained.test)
-    assert list(kept) == ["account_id", "as_of", "mrr", "treated", "segment"]
+    assert list(kept) == ["account_id", "as_of", "mrr", "treated", "days", "segment"]
     assert set(kept["segment"].dropna()) == {"small", "mid", "large"}
     p = trained.probability
     pair = rows_of_kept(kept, trained.test.y, p, p)

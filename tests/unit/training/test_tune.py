@@ -210,7 +210,7 @@ def test_the_cost_is_of_the_trees_that_the_folds_wanted():
 
 def test_the_first_trial_is_todays_parameters_and_the_rest_lie_in_the_space(tuned):
     assert [trial.number for trial in tuned.trials] == list(range(TRIALS))
-    assert tuned.today.params == TODAY
+    assert tuned.current.params == TODAY
     for trial in tuned.trials[1:]:
         assert 2 <= trial.params.num_leaves <= 16
         assert 0.05 <= trial.params.learning_rate <= 0.3
