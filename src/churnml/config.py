@@ -229,7 +229,7 @@ class GateConfig(_Frozen):
 
     min_outcomes: int = Field(50, ge=2)
     max_calibration_error: float = Field(0.1, gt=0)
-    champion_margin: float = Field(0.01, ge=0, le=1)
+    champion_margin: float = Field(0.02, ge=0, le=1)
     interval: float = Field(0.95, gt=0.5, lt=1)
 
 

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of train, promote and score: the next run works, nothing that stood falls."""
+"""kill -9 in the middle of train, promote, score and rollback: the next run works, nothing that stood falls."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.integration
 POINTS = {
     "train": ("churnml.training.track", "log_training"),
     "promote": ("churnml.scoring.champions", "_point"),
+    "rollback": ("churnml.scoring.champions", "_point"),
     "score": ("churnml.store.store", "_score_values"),
 }
 DIE_AT = """
@@ -88,3 +89,8 @@ def test_a_kill_in_any_stage_leaves_champion_and_book_and_the_next_run_works(
     assert after[0] != before[0]
     assert after[1] != before[1]
     assert after[2] == before[2]
+    arguments = ("--target", "churn", "--why", "the tries are over")
+    killed("rollback", *arguments, cwd=project)
+    assert state(project) == after
+    churnml("rollback", *arguments, cwd=project)
+    assert state(project) == (before[0], *after[1:])  # the champion of before, and the same scores

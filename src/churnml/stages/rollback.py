@@ -6,6 +6,7 @@ the next promotion or rollback. Touches no score."""
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from churnml.config import target_of
 from churnml.errors import ChurnmlError, ConfigError, NotFound
 from churnml.scoring.champions import bring_back, current_version, earlier_champion
 from churnml.stages.project import Project
+
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,16 @@ def _record(project: Project, target: str) -> str | None:
         return f"{own}: no such file"
     from churnml.stages.registry import complete_record  # MLflow costs seconds
 
+    told = os.environ.get(RETRIES)
+    # A server that is down would be asked again for minutes, and the record can wait.
+    os.environ.setdefault(RETRIES, "1")
     try:
         complete_record(project, target)
     except ChurnmlError as error:
         return str(error)
+    finally:
+        if told is None:
+            os.environ.pop(RETRIES, None)
     return None
 
 

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure  # without pyplot: a notebook's own backend stays as it is
 from matplotlib.lines import Line2D
 
 from churnml.training.card import IN_WORDS
@@ -43,9 +40,8 @@ def draw_forest(comparison: Comparison, title: str, path: Path) -> Path:
     metrics, segments = _metric_lines(comparison.metrics), _segment_lines(comparison.segments)
     wide = bool(segments)
     height = 0.34 * max(len(metrics), len(segments)) + 1.6
-    figure, panels = plt.subplots(
-        1, 1 + wide, figsize=(7.5 * (1 + wide), height), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(7.5 * (1 + wide), height), layout="constrained")
+    panels = figure.subplots(1, 1 + wide, squeeze=False)
     _panel(panels[0, 0], metrics, "every metric, each on its own scale")
     panels[0, 0].set_xticks([0])
     if wide:
@@ -65,7 +61,6 @@ def draw_forest(comparison: Comparison, title: str, path: Path) -> Path:
     figure.suptitle(f"{title}\nA minus B, {interval} intervals from paired resamples of accounts")
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     figure.savefig(path, dpi=DPI, format="png")  # whatever the file is called while it is written
-    plt.close(figure)
     return path
 
 
@@ -96,7 +91,7 @@ def _size(values: Sequence[float]) -> float:
     return max((abs(value) for value in values if value == value), default=0.0) or 1.0
 
 
-def _panel(axes: plt.Axes, lines: Sequence[_Line], title: str) -> None:
+def _panel(axes: Axes, lines: Sequence[_Line], title: str) -> None:
     for place, line in enumerate(lines):
         y = len(lines) - place
         colour = COLOURS[line.better]

@@ -280,6 +280,18 @@ def test_a_rollback_works_while_mlflow_is_down_and_is_recorded_later(
     assert all(step.recorded for step in succession(project.bundles, "churn"))
 
 
+def test_a_rollback_in_a_project_without_mlflow_makes_no_database(project, uri, poorer):
+    make_challenger(uri, "1")
+    promoted(project, force=True)
+    make_challenger(uri, "2")
+    promoted(project)
+    alone = replace(project, environment={"CHURNML_USER": "anna"})
+    rolled = rollback(alone, ["churn"], "it was wrong")[0]
+    assert rolled.model_version == poorer.bundle.model_version
+    assert "mlflow.db: no such file" in str(rolled.not_recorded)
+    assert not (project.folder / "mlflow.db").exists()
+
+
 def test_a_promotion_that_died_before_its_record_is_completed_by_the_next(
     project, uri, monkeypatch, trained
 ):
