@@ -239,7 +239,7 @@ def _keep(project: Project, found: _Found, write: bool) -> TuneResult:
     shown = [
         trial
         for trial in tuned.trials
-        if any(one is trial for one in (*tuned.front, tuned.today, tuned.chosen))
+        if any(one is trial for one in (*tuned.front, tuned.current, tuned.chosen))
     ]
     return TuneResult(
         target=facts.target,
@@ -261,7 +261,7 @@ def _keep(project: Project, found: _Found, write: bool) -> TuneResult:
             for trial in sorted(shown, key=lambda trial: (trial.cost, trial.number))
         ),
         params=tuned.params.model_dump(),
-        today=tuned.today.params.model_dump(),
+        today=tuned.current.params.model_dump(),
         choice=str(folder / CHOICE),
         front=str(folder / FRONT),
         written=None if written is None else str(written),

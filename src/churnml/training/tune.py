@@ -86,15 +86,15 @@ class Tuned:
     asked: int
 
     @property
-    def today(self) -> Trial:
+    def current(self) -> Trial:
         """The parameters that training uses today."""
         return self.trials[0]
 
     @property
     def params(self) -> FitParams:
         """The chosen parameters, with the trees that the folds wanted where none can be held back."""
-        if self.chosen is self.today:
-            return self.today.params
+        if self.chosen is self.current:
+            return self.current.params
         return self.chosen.params.model_copy(update={NOT_SEARCHED: min(5000, self.chosen.trees)})
 
 

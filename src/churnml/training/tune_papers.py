@@ -40,7 +40,7 @@ class TuneFacts:
 
 def marks(tuned: Tuned, trial: Trial) -> tuple[str, ...]:
     """What a trial is: today's parameters, the chosen, the one of the lowest loss, or several of them."""
-    named = ((TODAY, tuned.today), (CHOSEN, tuned.chosen), (BEST, tuned.best))
+    named = ((TODAY, tuned.current), (CHOSEN, tuned.chosen), (BEST, tuned.best))
     return tuple(name for name, one in named if one is trial)
 
 
@@ -56,7 +56,7 @@ def trial_row(tuned: Tuned, trial: Trial, space: Search) -> dict[str, Any]:
         "log_loss": trial.loss,
         "log_loss_error": trial.error(),
     }
-    for name, other in (("to_best", tuned.best), ("to_today", tuned.today)):
+    for name, other in (("to_best", tuned.best), ("to_today", tuned.current)):
         found = difference(trial, other) if complete else None
         row[name] = found.value if found else None
         row[f"{name}_error"] = found.error if found else None
@@ -89,7 +89,7 @@ def tuned_toml(tuned: Tuned, facts: TuneFacts) -> str:
 def _header(tuned: Tuned, facts: TuneFacts) -> list[str]:
     folds = facts.folds.folds
     pruned = sum(trial.state == "pruned" for trial in tuned.trials)
-    gained = difference(tuned.chosen, tuned.today)
+    gained = difference(tuned.chosen, tuned.current)
     lines = [
         f"How the {facts.target} model is fitted: chosen by `churnml tune`, to be reviewed by people.",
         f"Study {facts.study}, seed {facts.seed}: {len(tuned.trials)} trials, {pruned} of them pruned.",
@@ -99,7 +99,7 @@ def _header(tuned: Tuned, facts: TuneFacts) -> list[str]:
         "",
         "          trial   log loss   minus the best's         explaining cost   trees",
     ]
-    for name, trial in ((TODAY, tuned.today), (BEST, tuned.best), (CHOSEN, tuned.chosen)):
+    for name, trial in ((TODAY, tuned.current), (BEST, tuned.best), (CHOSEN, tuned.chosen)):
         to_best = difference(trial, tuned.best)
         lines.append(
             f"{name:<9} {trial.number:>5}   {trial.loss:.5f}    {to_best.value:+.5f} ± {to_best.error:.5f}"
@@ -133,7 +133,7 @@ def draw_front(tuned: Tuned, target: str, path: Path) -> None:
         [t.cost for t in tuned.front], [t.loss for t in tuned.front], marker="o", label="front"
     )
     for name, trial, colour in (
-        ("today's", tuned.today, "tab:orange"),
+        ("today's", tuned.current, "tab:orange"),
         (CHOSEN, tuned.chosen, "tab:green"),
     ):
         axes.scatter(
@@ -154,14 +154,14 @@ def draw_front(tuned: Tuned, target: str, path: Path) -> None:
 
 def flat_metrics(tuned: Tuned) -> dict[str, float]:
     """What the record in MLflow says in numbers."""
-    gained = difference(tuned.chosen, tuned.today)
+    gained = difference(tuned.chosen, tuned.current)
     flat = {
         "trials": float(len(tuned.trials)),
         "pruned": float(sum(trial.state == "pruned" for trial in tuned.trials)),
         "chosen_minus_today": gained.value,
         "chosen_minus_today_error": gained.error,
     }
-    for name, trial in ((TODAY, tuned.today), (CHOSEN, tuned.chosen), (BEST, tuned.best)):
+    for name, trial in ((TODAY, tuned.current), (CHOSEN, tuned.chosen), (BEST, tuned.best)):
         flat |= {f"{name}.log_loss": trial.loss, f"{name}.explaining_cost": trial.cost}
     return flat
 

@@ -210,7 +210,7 @@ def test_the_cost_is_of_the_trees_that_the_folds_wanted():
 
 def test_the_first_trial_is_todays_parameters_and_the_rest_lie_in_the_space(tuned):
     assert [trial.number for trial in tuned.trials] == list(range(TRIALS))
-    assert tuned.today.params == TODAY
+    assert tuned.current.params == TODAY
     for trial in tuned.trials[1:]:
         assert 2 <= trial.params.num_leaves <= 16
         assert 0.05 <= trial.params.learning_rate <= 0.3
@@ -292,7 +292,7 @@ def test_the_cheapest_within_one_standard_error_of_the_best_is_chosen():
     assert [trial.number for trial in found.front] == [4, 2, 3, 1]
     assert found.chosen.number == 2
     assert found.params.fixed_rounds == 3
-    assert found.today.number == 0
+    assert found.current.number == 0
 
 
 def test_a_model_that_is_told_to_be_better_is_not_given_up_for_a_cheap_one():
@@ -305,8 +305,8 @@ def test_a_model_that_is_told_to_be_better_is_not_given_up_for_a_cheap_one():
 def test_where_nothing_is_better_todays_parameters_stand():
     trials = [made(0, [0.2], 10), made(1, [0.2], 10), made(2, [0.2], 11)]
     found = choose(trials, 3)
-    assert found.chosen is found.today
-    assert found.params == found.today.params
+    assert found.chosen is found.current
+    assert found.params == found.current.params
 
 
 def test_a_trial_is_pruned_by_a_cheaper_one_that_is_better_beyond_the_error():
