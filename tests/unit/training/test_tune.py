@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import time
 import tomllib
 from dataclasses import replace
 
@@ -43,6 +45,7 @@ from churnml.training.tune_folds import (
 )
 from churnml.training.tune_journal import Journal
 from churnml.training.tune_papers import TuneFacts, draw_front, trials_csv, tuned_toml
+from churnml.training.tune_workers import Crew
 
 GAP = 7 + 28 + 14
 SPACE = {"num_leaves": Range(2, 16, log=True), "learning_rate": Range(0.05, 0.3, log=True)}
@@ -254,6 +257,20 @@ def test_time_that_runs_out_later_leaves_what_is_done(folds, tuned):
     found = tune(folds, TODAY, SPACE, 7, TRIALS, known=tuned.trials[:4], timeout_s=-1)
     assert len(found.trials) == 4
     assert found.asked == TRIALS
+
+
+def test_a_worker_that_is_killed_is_told_in_words(folds):
+    with Crew(folds, 7, 2) as crew:
+        running = [crew.judge(0, TODAY) for _ in range(2)]
+        while len(multiprocessing.active_children()) < 2:
+            time.sleep(0.01)
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        with pytest.raises(ChurnmlError, match="Set CHURNML_WORKERS=1, or free memory"):
+            while running:
+                for done in crew.wait(running):
+                    running.remove(done)
+                running += [crew.judge(0, TODAY)]
 
 
 # ------------------------------------------------------------------------------------ choice
