@@ -266,11 +266,15 @@ def test_a_worker_that_is_killed_is_told_in_words(folds):
             time.sleep(0.01)
         for worker in multiprocessing.active_children():
             worker.kill()
-        with pytest.raises(ChurnmlError, match="Set CHURNML_WORKERS=1, or free memory"):
+
+        def go_on():
             while running:
                 for done in crew.wait(running):
                     running.remove(done)
-                running += [crew.judge(0, TODAY)]
+                running.append(crew.judge(0, TODAY))
+
+        with pytest.raises(ChurnmlError, match="Set CHURNML_WORKERS=1, or free memory"):
+            go_on()
 
 
 # ------------------------------------------------------------------------------------ choice
