@@ -153,7 +153,7 @@ def main() -> int:
     parser.add_argument("--peer-threads", type=int, nargs="*", default=[2], help="none: no peer")
     asked = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=UserWarning)
+    warnings.simplefilter("ignore")  # of names and deprecations, a line per fit
     console = Console(width=150)
     whole = accounts_table(asked.accounts, asked.weeks, asked.features, SEED)
     folds = cut_folds(whole, LEAD + HORIZON + GRACE, settings(), "")
@@ -169,7 +169,7 @@ def main() -> int:
     tuned = tune(folds, FitParams(), DEFAULT_SEARCH, SEED, asked.trials, asked.workers)
     took = _clocks() - begun
     load = f"{os.getloadavg()[1]:.1f}"
-    for name, trial in (("best", tuned.best), ("chosen", tuned.chosen), ("today's", tuned.today)):
+    for name, trial in (("best", tuned.best), ("chosen", tuned.chosen), ("today's", tuned.current)):
         runs.append((f"churnml tune, {asked.workers} workers: {name}", took, trial, load))
     for threads in asked.peer_threads:
         begun = _clocks()

@@ -4,7 +4,7 @@ Owns that arithmetic and the shape of the answer; fits nothing.
 
 Of those that have the outcome within the whole window a share has it within a shorter one: a product of
 shares along the horizons, so that a shorter horizon is never likelier than a longer one, whatever the
-features say (decision 0024)."""
+features say (decision 0014)."""
 
 from __future__ import annotations
 

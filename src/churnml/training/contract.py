@@ -2,7 +2,7 @@
 
 They are no survivors of the same kind: a year's contract that has eight months to go teaches nothing about
 who stays, and is an easy success in every measure. Where the data show that contracts bind, such rows are
-left out of learning, calibration and test, and are told their own small probability (decision 0025)."""
+left out of learning, calibration and test, and are told their own small probability (decision 0015)."""
 
 from __future__ import annotations
 

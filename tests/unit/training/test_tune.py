@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import time
 import tomllib
 from dataclasses import replace
 
@@ -43,6 +45,7 @@ from churnml.training.tune_folds import (
 )
 from churnml.training.tune_journal import Journal
 from churnml.training.tune_papers import TuneFacts, draw_front, trials_csv, tuned_toml
+from churnml.training.tune_workers import Crew
 
 GAP = 7 + 28 + 14
 SPACE = {"num_leaves": Range(2, 16, log=True), "learning_rate": Range(0.05, 0.3, log=True)}
@@ -256,6 +259,24 @@ def test_time_that_runs_out_later_leaves_what_is_done(folds, tuned):
     assert found.asked == TRIALS
 
 
+def test_a_worker_that_is_killed_is_told_in_words(folds):
+    with Crew(folds, 7, 2) as crew:
+        running = [crew.judge(0, TODAY) for _ in range(2)]
+        while len(multiprocessing.active_children()) < 2:
+            time.sleep(0.01)
+        for worker in multiprocessing.active_children():
+            worker.kill()
+
+        def go_on():
+            while running:
+                for done in crew.wait(running):
+                    running.remove(done)
+                running.append(crew.judge(0, TODAY))
+
+        with pytest.raises(ChurnmlError, match="Set CHURNML_WORKERS=1, or free memory"):
+            go_on()
+
+
 # ------------------------------------------------------------------------------------ choice
 
 
@@ -292,7 +313,7 @@ def test_the_cheapest_within_one_standard_error_of_the_best_is_chosen():
     assert [trial.number for trial in found.front] == [4, 2, 3, 1]
     assert found.chosen.number == 2
     assert found.params.fixed_rounds == 3
-    assert found.today.number == 0
+    assert found.current.number == 0
 
 
 def test_a_model_that_is_told_to_be_better_is_not_given_up_for_a_cheap_one():
@@ -305,8 +326,8 @@ def test_a_model_that_is_told_to_be_better_is_not_given_up_for_a_cheap_one():
 def test_where_nothing_is_better_todays_parameters_stand():
     trials = [made(0, [0.2], 10), made(1, [0.2], 10), made(2, [0.2], 11)]
     found = choose(trials, 3)
-    assert found.chosen is found.today
-    assert found.params == found.today.params
+    assert found.chosen is found.current
+    assert found.params == found.current.params
 
 
 def test_a_trial_is_pruned_by_a_cheaper_one_that_is_better_beyond_the_error():
