@@ -111,7 +111,7 @@ def compare(project: Project, a: str, b: str, target: str, say: Say = lambda _: 
     first, second = (find_model(project, target, asked) for asked in (a, b))
     common = common_rows(project, target, first, second, say)
     say(f"Judging both on {common.sentence()} …")
-    judging = judging_of(project.config)
+    judging = judging_of(project.config, target)
     comparison = compare_rows(common.rows, judging)
     found = min(comparison.evaluation.outcomes, comparison.evaluation.others)
     few = (
@@ -123,15 +123,17 @@ def compare(project: Project, a: str, b: str, target: str, say: Say = lambda _: 
     )
 
 
-def judging_of(config: Config) -> Judging:
+def judging_of(config: Config, target: str) -> Judging:
     """What judging needs of the configuration."""
     return Judging(
+        target,
         config.capacity,
         config.tiers,
         config.training.bootstrap_rounds,
         config.training.seed,
         config.gates.interval,
         config.gates.min_outcomes,
+        config.value,
     )
 
 

@@ -161,7 +161,7 @@ def _champion_check(project: Project, version: Version, bundle: Bundle, say: Say
         name = current_version(project.bundles, target) or "of before"
         return not_comparable(name, str(error))
     return against_champion(
-        evaluate_rows(common.rows, judging_of(project.config)),
+        evaluate_rows(common.rows, judging_of(project.config, target)),
         champion.model_version,
         common.sentence(),
         project.config.gates,

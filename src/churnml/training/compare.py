@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churnml.config import TIERS, CapacityConfig, TierConfig
+from churnml.config import TIERS, CapacityConfig, TierConfig, ValueConfig
 from churnml.errors import Refused
 from churnml.scoring.predict import FloatArray
 from churnml.training.assemble import TrainingTable
 from churnml.training.evaluate import MODEL, RIVAL, Estimate, Evaluation, evaluate
 from churnml.training.metrics import METRICS
+from churnml.training.profit import contact_gains
 from churnml.training.train import TrainedTarget
 
 A: Final = "A"
@@ -38,8 +39,10 @@ Better = Literal["A", "B", "cannot tell", ""]
 class Judging:
     """How the configuration has two models judged. rounds, seed, interval: as in `evaluate`.
 
-    min_outcomes: accounts of each kind below which nothing is told.
+    min_outcomes: accounts of each kind below which nothing is told. target, value: for the profit.
     """
+
+    target: str
 
     capacity: CapacityConfig
     tiers: TierConfig
@@ -47,6 +50,7 @@ class Judging:
     seed: int
     interval: float
     min_outcomes: int
+    value: ValueConfig = field(default_factory=ValueConfig)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +129,12 @@ def compare(
     rounds: int,
     seed: int,
     interval: float,
+    value: ValueConfig | None = None,
 ) -> Evaluation:
     """Judge two trained models side by side; `difference` reads what one has over the other.
 
-    capacity, rounds, seed, interval: as in `evaluate`.
+    capacity, rounds, seed, interval: as in `evaluate`. value: what an account is worth; None: the
+    stand-ins of the configuration.
     Raises: Refused if they were not tested on the same snapshots.
     """
     if not (
@@ -142,7 +148,8 @@ def compare(
             "same split. Train both on one build."
         )
     told = {MODEL: model.probability, RIVAL: rival.probability}
-    return evaluate(model.test, told, capacity, rounds, seed, interval, compared=METRICS)
+    gains = contact_gains(model.test, model.target, value or ValueConfig())
+    return evaluate(model.test, told, capacity, rounds, seed, interval, gains, METRICS)
 
 
 def difference(compared: Evaluation) -> Mapping[str, Estimate]:
@@ -152,11 +159,16 @@ def difference(compared: Evaluation) -> Mapping[str, Estimate]:
 
 def evaluate_rows(rows: PairedRows, judging: Judging) -> Evaluation:
     """Both models' metrics and every metric's difference on the same rows."""
-    told = {MODEL: rows.a, RIVAL: rows.b}
     return evaluate(
-        rows.table, told, judging.capacity.of, judging.rounds, judging.seed, judging.interval,
-        compared=METRICS,
-    )  # fmt: skip
+        rows.table,
+        {MODEL: rows.a, RIVAL: rows.b},
+        judging.capacity.of,
+        judging.rounds,
+        judging.seed,
+        judging.interval,
+        contact_gains(rows.table, judging.target, judging.value),
+        METRICS,
+    )
 
 
 def compare_rows(rows: PairedRows, judging: Judging) -> Comparison:

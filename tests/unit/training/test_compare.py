@@ -23,7 +23,7 @@ from churnml.training.evaluate import RIVAL, Estimate
 from churnml.training.forest import draw_forest
 from churnml.training.metrics import METRICS
 
-JUDGING = Judging(CapacityConfig(share=0.1), TierConfig(), 100, 3, 0.9, 20)
+JUDGING = Judging("churn", CapacityConfig(share=0.1), TierConfig(), 100, 3, 0.9, 20)
 DATES = 3
 
 
@@ -41,7 +41,7 @@ def rows(noise: float = 1.5, accounts: int = 600, seed: int = 5) -> PairedRows:
             "as_of": day,
             "mrr": rng.lognormal(6, 1, accounts).round(2),
             "treated": False,
-            "days": np.nan,
+            "days": np.where(y > 0.5, 40.0, np.nan),
             "segment": segment,
             "tenure_days": rng.uniform(0, 900, accounts),
         }
