@@ -176,7 +176,14 @@ def main() -> int:
         found = plain_loop(folds, asked.trials, threads)
         spent = _clocks() - begun
         load = f"{os.getloadavg()[1]:.1f}"
-        runs.append((f"plain loop, {threads} threads: best", spent, judged(folds, -1, found), load))
+        runs.append(
+            (
+                f"plain loop, {threads} thread{'s' * (threads > 1)}: best",
+                spent,
+                judged(folds, -1, found),
+                load,
+            )
+        )
     shown = Table(
         "what",
         "seconds",

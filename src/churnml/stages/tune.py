@@ -216,8 +216,11 @@ def _keep(project: Project, found: _Found, write: bool) -> TuneResult:
     with tempfile.TemporaryDirectory(prefix="churnml-tune-") as name:
         record = Path(name)
         (record / CHOICE).write_text(text, encoding="utf-8")
-        (record / TRIALS).write_text(trials_csv(tuned, facts.space), encoding="utf-8")
-        (record / FRONT).write_bytes((folder / FRONT).read_bytes())
+        # A trial's number is no account's id: `forget` looks for none beside plots.
+        plots = record / "plots"
+        plots.mkdir()
+        (plots / TRIALS).write_text(trials_csv(tuned, facts.space), encoding="utf-8")
+        (plots / FRONT).write_bytes((folder / FRONT).read_bytes())
         run_id = log_record(
             Record(
                 kind="tune",
