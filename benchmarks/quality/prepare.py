@@ -76,7 +76,8 @@ def prepare(project_folder: Path, out: Path) -> Iterator[Path | str]:
                 **_judging(settings),
             }
             folder = out / f"{config.name}-{target}"
-            save(Cut(*(rows_of(p) for p in (parts.train, parts.later, parts.test)), facts), folder)
+            cut = Cut(rows_of(parts.train), rows_of(parts.later), rows_of(parts.test), facts)
+            save(cut, folder)
             np.save(folder / TRAINED, trained.probability)
             yield folder
 

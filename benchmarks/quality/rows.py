@@ -114,7 +114,8 @@ def load(folder: Path) -> Cut:
                 treated=frame["treated"].to_numpy(np.bool_),
             )
         )
-    return Cut(*parts, facts=facts)
+    train, later, test = parts
+    return Cut(train, later, test, facts)
 
 
 def held_back(rows: Rows, seed: int) -> npt.NDArray[np.bool_]:

@@ -51,7 +51,7 @@ def cost_table(judged: Judged) -> Table:
     """What each contender costs, as figures and as times churnml's default."""
     table = Table(title=f"{judged.name}: cost, one thread", title_justify="left")
     for column in (
-        "contender", "training seconds", "times churnml", "µs per explained row", "times churnml",
+        "contender", "training, CPU seconds", "times churnml", "µs per explained row", "times churnml",
         "trees", "leaves or weights", "kB", "what was chosen",
     ):  # fmt: skip
         last = column in ("contender", "what was chosen")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality.contenders.boosters import (
+    as_floats,
     as_json,
     lightgbm_learned,
     xgboost_learned,
@@ -79,7 +80,7 @@ def _catboost(model: Any, frame: Any, note: str) -> Learned:
         return catboost.Pool(x, cat_features=names, thread_count=1)
 
     def explain(rows: Rows) -> FloatArray:
-        return np.float64(
+        return as_floats(
             model.get_feature_importance(pool(rows), type="ShapValues", thread_count=1)
         )
 
@@ -88,7 +89,7 @@ def _catboost(model: Any, frame: Any, note: str) -> Learned:
         model.save_model(str(path))
         size = path.stat().st_size
     return Learned(
-        raw=lambda rows: np.float64(model.predict(pool(rows), prediction_type="RawFormulaVal")),
+        raw=lambda rows: as_floats(model.predict(pool(rows), prediction_type="RawFormulaVal")),
         explain=explain,
         size=Size(model.tree_count_, int(np.sum(model.get_tree_leaf_counts())), size),
         note=note,

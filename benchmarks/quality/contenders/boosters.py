@@ -34,8 +34,8 @@ def xgboost_learned(booster: Any, matrix: Callable[[Rows], Any], note: str = "")
     booster.set_param({"nthread": 1})
     trees = booster.get_dump()
     return Learned(
-        raw=lambda rows: np.float64(booster.predict(matrix(rows), output_margin=True)),
-        explain=lambda rows: np.float64(booster.predict(matrix(rows), pred_contribs=True)),
+        raw=lambda rows: as_floats(booster.predict(matrix(rows), output_margin=True)),
+        explain=lambda rows: as_floats(booster.predict(matrix(rows), pred_contribs=True)),
         size=Size(
             len(trees),
             sum(tree.count("leaf=") for tree in trees),
@@ -71,7 +71,7 @@ def catboost_learned(model: Any, note: str = "") -> Learned:
     """A fitted CatBoost model as a contender."""
 
     def explain(rows: Rows) -> FloatArray:
-        return np.float64(
+        return as_floats(
             model.get_feature_importance(catboost_pool(rows), type="ShapValues", thread_count=1)
         )
 
@@ -80,7 +80,7 @@ def catboost_learned(model: Any, note: str = "") -> Learned:
         model.save_model(str(path), format="json", pool=None)
         text = path.stat().st_size
     return Learned(
-        raw=lambda rows: np.float64(
+        raw=lambda rows: as_floats(
             model.predict(catboost_pool(rows), prediction_type="RawFormulaVal", thread_count=1)
         ),
         explain=explain,
@@ -105,13 +105,18 @@ def lightgbm_learned(booster: Any, matrix: Callable[[Rows], Any], note: str = ""
         int(line.split("=")[1]) for line in text.splitlines() if line[:11] == "num_leaves="
     )
     return Learned(
-        raw=lambda rows: np.float64(booster.predict(matrix(rows), raw_score=True, num_threads=1)),
-        explain=lambda rows: np.float64(
+        raw=lambda rows: as_floats(booster.predict(matrix(rows), raw_score=True, num_threads=1)),
+        explain=lambda rows: as_floats(
             booster.predict(matrix(rows), pred_contrib=True, num_threads=1)
         ),
         size=Size(booster.num_trees(), leaves, len(text)),
         note=note,
     )
+
+
+def as_floats(values: Any) -> FloatArray:
+    """What a library predicts, as a plain array."""
+    return np.asarray(values, dtype=np.float64)
 
 
 def as_json(value: object) -> str:

@@ -15,7 +15,8 @@ from churnml.training.params import fit_params
 
 def fit(cut: Cut, params: Path | None) -> Learned:
     """params: a models/<target>/params.toml; None for the defaults."""
-    document = tomllib.loads(params.read_text("utf-8")) if params else None
+    # A tuned file also says what tuning searched: that is no part of the fit.
+    document = {"fit": tomllib.loads(params.read_text("utf-8")).get("fit", {})} if params else None
     parts = Parts(*(table_of(part) for part in (cut.train, cut.later, cut.test)))
     learned = learn(parts, fit_params(document, str(params)), int(cut.facts["seed"]))
     return lightgbm_learned(
