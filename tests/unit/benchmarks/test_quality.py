@@ -184,7 +184,6 @@ def test_rows_come_back_as_they_were_saved(cut: Cut, tmp_path: Path) -> None:
         assert (before.columns, before.categories) == (after.columns, dict(after.categories))
         for own in ("accounts", "as_of", "mrr", "y", "treated"):
             np.testing.assert_array_equal(getattr(before, own), getattr(after, own))
-    assert (
     pd.testing.assert_frame_equal(cut.train.frame(), again.train.frame())
 
 
