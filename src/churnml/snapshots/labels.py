@@ -49,8 +49,8 @@ def labels(
     (1, 0 or NaN), missing_reason (None where there is a label; else unmatured,
     ended_before_as_of, ended_in_lead, ended_otherwise or churned, in that order of precedence),
     treated_in_window, mrr (currency units, as known at as_of) and outcome_at (when the outcome came
-    of a label 1; of a change that still stands when the window closes, its last step), ordered by
-    as_of, account_id.
+    of a label 1; of a change that still stands when the window closes, from when it stood), ordered
+    by as_of, account_id.
     """
     lead, window = declared.lead_days, declared.lead_days + declared.horizon_days
     view = OutcomeView(data_through)
@@ -123,8 +123,12 @@ def _move_hit(target: str, declared: TargetConfig, basis: str) -> str:
         group by b.account_id, b.as_of
         """
     condition = moved.format(after=f"l.{column}", before=f"b.{now}")
+    # From when it stood: the end of the last row in which it did not.
     return f"""
-    select b.account_id, b.as_of, {condition} as hit, l.from_at as hit_at
+    select b.account_id, b.as_of, arg_max({condition}, l.from_at) as hit,
+        max(l.to_at) filter (where not ({condition}) and l.to_at <= b.closes_at) as hit_at
     from base b join outcome_ledger l on l.account_id = b.account_id
-        and l.from_at <= b.closes_at and b.closes_at < coalesce(l.to_at, timestamp '9999-01-01')
+        and l.from_at <= b.closes_at and b.as_of < coalesce(l.to_at, timestamp '9999-01-01')
+    group by b.account_id, b.as_of
+    having arg_max(coalesce(l.to_at, timestamp '9999-01-01'), l.from_at) > any_value(b.closes_at)
     """

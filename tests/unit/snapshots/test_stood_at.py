@@ -112,7 +112,7 @@ def test_inside_altered_the_names_mean_other_rows_and_afterwards_their_own(
     ("target", "mode", "came"),
     [
         ("churn", "window_end", None),
-        ("contraction", "window_end", datetime(2024, 4, 1)),  # the last step to what stands then
+        ("contraction", "window_end", datetime(2024, 3, 10)),  # it rose since, and is lower still
         ("contraction", "any_time", datetime(2024, 3, 10)),
         ("expansion", "any_time", datetime(2024, 4, 1)),
     ],
