@@ -67,6 +67,7 @@ def accounts_table(accounts: int, weeks: int, features: int, seed: int) -> Train
         accounts=names[account],
         as_of=(START + week * np.timedelta64(7, "D")).astype("datetime64[us]"),
         mrr=np.ones(len(y)),
+        days=np.where(y > 0.5, left[account] - week * 7.0, np.nan),
         treated=np.zeros(len(y), dtype=bool),
     )
 

@@ -107,7 +107,7 @@ def cut_folds(whole: TrainingTable, gap_days: int, settings: Settings, missing: 
     for fold in folds:
         learn, judged = rows_of(table, fold)
         when = f"{fold.judge.first:%Y-%m-%d} to {fold.judge.last:%Y-%m-%d}"
-        refuse_too_few(table.where(learn), f"the rows before the fold {when}", least, missing)
+        refuse_too_few(table.where(learn), f"rows before the fold {when}", least, missing)
         refuse_too_few(table.where(judged), f"the fold {when}", MIN_PART_OUTCOMES, missing)
     return Folds(table, tuple(folds), main.test)
 
