@@ -14,10 +14,8 @@ from churnml.errors import Refused
 from churnml.stages.build import build, calendar_dates, label_frame, open_tables
 from churnml.stages.project import open_project
 from churnml.stages.train import settings_of
-from churnml.training.assemble import TrainingTable, assemble, missing_in_words
-from churnml.training.learn import cut_parts
-from churnml.training.split import choose_split
-from churnml.training.train import Settings, needs_of, train_target
+from churnml.training.assemble import TrainingTable
+from churnml.training.train import Settings, cut_target, train_target
 
 TRAINED = "trained.npy"  # what `churnml train` would tell the test rows, to check contenders by
 
@@ -34,7 +32,7 @@ def table_of(rows: Rows) -> TrainingTable:
     """The way back."""
     return TrainingTable(
         rows.x, rows.columns, rows.categories, rows.y, rows.accounts, rows.as_of, rows.mrr,
-        rows.treated,
+        rows.treated, np.full(len(rows), np.nan),
     )  # fmt: skip
 
 
@@ -61,14 +59,12 @@ def prepare(project_folder: Path, out: Path) -> Iterator[Path | str]:
             except Refused as refusal:
                 yield str(refusal)
                 continue
-            whole = assemble(built.frame, labels, built.features)
-            gap_days = declared.lead_days + declared.horizon_days + settings.grace_days
-            split = choose_split(whole, gap_days, settings.split, needs_of(settings))
-            parts = cut_parts(whole, split, settings.training, missing_in_words(labels))
+            found = cut_target(built.frame, labels, built.features, declared, settings)
+            split, parts = found.split, found.parts
             facts = {
                 "project": config.name,
                 "target": target,
-                "gap_days": gap_days,
+                "gap_days": split.gap_days,
                 "parts": {
                     part.name: [f"{part.first:%Y-%m-%d}", f"{part.last:%Y-%m-%d}", len(part.as_ofs)]
                     for part in (split.train, split.calibrate, split.test)

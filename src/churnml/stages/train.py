@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from joblib import Parallel, delayed
 
 from churnml import __version__
 from churnml.config import Config, target_of
@@ -37,6 +38,7 @@ from churnml.training.track import RunFacts, log_training
 from churnml.training.train import Settings, TrainedTarget, train_target
 
 PREDICTIONS = "predictions.parquet"
+SIDE_BY_SIDE_ROWS = 10_000  # snapshots from which further processes are worth their start (seconds)
 
 
 @dataclass(frozen=True)
@@ -95,24 +97,15 @@ def train(
         built = build(workspace, config, dates, families or config.training.families)
         say(f"{len(built.frame):,} snapshots, {len(built.features)} features.")
         all_findings: list[Finding] = []
-        for target in chosen:
-            say(f"Training {target} …")
-            labels = label_frame(workspace, config, target)
-            try:
-                trained = train_target(
-                    built.frame, labels, built.features, target, target_of(config, target),
-                    replace(
-                        settings_of(workspace, config, target),
-                        rebuilt=rebuilt_findings(project, target) or (),
-                    ),
-                    workspace.data_through, params_of(project, target),
-                )  # fmt: skip
-            except Refused as refusal:
-                results.append(Result(target, refused=str(refusal)))
+        say(f"Training {', '.join(chosen)} …")
+        for target, labels, trained in _trained(project, workspace, built, chosen):
+            if isinstance(trained, Refused):
+                results.append(Result(target, refused=str(trained)))
                 continue
             database.result()
             results.append(_keep(project, trained, built, labels))
             all_findings += trained.findings
+            say(f"{target} is trained: {trained.bundle.model_version}.")
     if set(chosen) == set(config.targets) and all(result.run_id for result in results):
         mine = [waiver for waiver in config.audit.waive if waiver.check in STATISTICAL]
         for waiver in unmatched(all_findings, mine):
@@ -121,6 +114,36 @@ def train(
                 "more: remove it."
             )
     return results
+
+
+def _trained(
+    project: Project, workspace: Workspace, built: Built, targets: Sequence[str]
+) -> Iterator[tuple[str, pd.DataFrame, TrainedTarget | Refused]]:
+    """Each target with its labels and its model, or why there is none; side by side where that pays."""
+    config = project.config
+    frames = {target: label_frame(workspace, config, target) for target in targets}
+    workers = min(project.workers, len(targets)) if len(built.frame) >= SIDE_BY_SIDE_ROWS else 1
+    run = Parallel(n_jobs=workers, return_as="generator")
+    found = run(
+        delayed(_try)(
+            built.frame, frames[target], built.features, target, target_of(config, target),
+            replace(
+                settings_of(workspace, config, target),
+                rebuilt=rebuilt_findings(project, target) or (),
+            ),
+            workspace.data_through, params_of(project, target),
+        )
+        for target in targets
+    )  # fmt: skip
+    for target, trained in zip(targets, found, strict=True):
+        yield target, frames[target], trained
+
+
+def _try(*arguments: Any) -> TrainedTarget | Refused:
+    try:
+        return train_target(*arguments)
+    except Refused as refusal:
+        return refusal
 
 
 def settings_of(workspace: Workspace, config: Config, target: str) -> Settings:

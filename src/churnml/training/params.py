@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from churnml.errors import ConfigError
 
-VALID_SHARE = 0.2  # of the train part's accounts: they say when to stop
-MIN_STOP_OUTCOMES = 5  # accounts with the outcome (and without) among those
+STOP_GROUPS = 5  # of the train part's accounts: each is left out in turn to say when to stop
+MIN_STOP_OUTCOMES = 3  # accounts with the outcome (and without) in each
 MIN_SLOPE_OUTCOMES = 20  # accounts of each kind below which calibration only shifts
 MIN_PART_OUTCOMES = 5  # accounts of each kind below which a part cannot calibrate or judge
 
@@ -23,17 +23,20 @@ MIN_PART_OUTCOMES = 5  # accounts of each kind below which a part cannot calibra
 class FitParams(BaseModel):
     """LightGBM's parameters. Small and shallow on purpose: reasons cost trees x leaves x depth².
 
-    max_rounds: trees at most; early stopping on held-back accounts decides. fixed_rounds: trees
+    max_rounds: trees at most; early stopping on accounts left out in turn decides. fixed_rounds: trees
     where too few outcomes are there to decide. min_accounts_in_leaf: a leaf must hold as many rows
     as that many accounts have on average, because snapshots of one account repeat each other.
+    extra_trees: one threshold drawn per feature instead of the best of all, which few outcomes choose
+    by their noise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    learning_rate: float = Field(0.05, gt=0, le=1)
-    num_leaves: int = Field(15, ge=2, le=255)
-    max_depth: int = Field(5, ge=1, le=12)
-    max_rounds: int = Field(400, ge=1, le=5000)
+    learning_rate: float = Field(0.03, gt=0, le=1)
+    num_leaves: int = Field(6, ge=2, le=255)
+    max_depth: int = Field(3, ge=1, le=12)
+    extra_trees: bool = True
+    max_rounds: int = Field(800, ge=1, le=5000)
     early_stopping_rounds: int = Field(30, ge=1)
     fixed_rounds: int = Field(40, ge=1)
     min_data_in_leaf: int = Field(40, ge=1)
@@ -66,8 +69,8 @@ Search = Mapping[str, Range | Choices]
 # What is searched where a params.toml has no [search]. Small models only, and the parameters that
 # matter most: each further one spreads the same trials thinner.
 DEFAULT_SEARCH: Search = {
-    "learning_rate": Range(0.03, 0.2, log=True),
-    "num_leaves": Range(4, 48, log=True),
+    "learning_rate": Range(0.02, 0.2, log=True),
+    "num_leaves": Range(3, 48, log=True),
     "max_depth": Range(2, 7),
     "min_accounts_in_leaf": Range(1.0, 40.0, log=True),
     "feature_fraction": Range(0.3, 1.0),

@@ -28,10 +28,10 @@ from churnml.scoring.predict import RENEWAL, FloatArray
 from churnml.training.assemble import TrainingTable, assemble, missing_in_words
 from churnml.training.audit import COHORT, Finding, audit_table, enough, waive
 from churnml.training.baselines import Baseline, baselines
-from churnml.training.contract import contract_lock
+from churnml.training.contract import Lock, contract_lock
 from churnml.training.evaluate import MODEL, Evaluation, evaluate
 from churnml.training.gate import Verdict, judge, no_leak
-from churnml.training.learn import accounts_of, cut_parts, learn, refuse_too_few
+from churnml.training.learn import Parts, accounts_of, cut_parts, learn, refuse_too_few
 from churnml.training.papers import PaperFacts, bundle_of, notes_of
 from churnml.training.params import MIN_SLOPE_OUTCOMES, FitParams, fit_params
 from churnml.training.profit import contact_gains
@@ -131,17 +131,8 @@ def _train(
     params: FitParams,
 ) -> TrainedTarget:
     training = settings.training
-    missing = missing_in_words(labels)
-    whole = assemble(features, labels, catalog_features)
-    refuse_too_few(whole, "all labelled snapshots", training.min_outcomes, missing)
-    gap_days = declared.lead_days + declared.horizon_days + settings.grace_days
-    split = choose_split(whole, gap_days, settings.split, needs_of(settings))
-    lock = contract_lock(whole.where(split.train.rows(whole)), declared)
-    held = lock.holds(whole) if lock is not None else np.zeros(len(whole), dtype=bool)
-    locked_test = whole.where(held & split.test.rows(whole))
-    # The bundle must read the contract, even if all that is left renews alike.
-    keep = (RENEWAL,) if lock is not None else ()
-    parts = cut_parts(whole.where(~held), split, training, missing, keep)
+    cut = cut_target(features, labels, catalog_features, declared, settings)
+    whole, split, lock, parts = cut.whole, cut.split, cut.lock, cut.parts
     learned = learn(parts, params, training.seed)
     test = parts.test
     probability = learned.probability(test.x)
@@ -174,12 +165,12 @@ def _train(
         data_through=data_through,
         params=params,
         catalog_features=tuple(catalog_features),
-        missing_labels=missing,
+        missing_labels=missing_in_words(labels),
         split=split,
         parts=parts,
         learned=learned,
         lock=lock,
-        locked_test=(len(locked_test), accounts_of(locked_test)[0]),
+        locked_test=(len(cut.locked_test), accounts_of(cut.locked_test)[0]),
         evaluation=evaluation,
         baselines=rivals,
         rival_notes=tuple(rival_notes),
@@ -212,6 +203,44 @@ def _train(
         findings=findings,
         learned_accounts=tuple(sorted({*parts.train.accounts, *parts.later.accounts})),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class TargetCut:
+    """One target's table and what of it a model learns from, is calibrated on and tested on.
+
+    lock: of contracts that cannot end inside the window; locked_test: the test rows that it leaves out.
+    """
+
+    whole: TrainingTable
+    split: Split
+    lock: Lock | None
+    locked_test: TrainingTable
+    parts: Parts
+
+
+def cut_target(
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    catalog_features: Sequence[Feature],
+    declared: TargetConfig,
+    settings: Settings,
+) -> TargetCut:
+    """Assemble and cut, as training does. Arguments as of `train_target`.
+
+    Raises: Refused if too little is there to learn, calibrate or judge.
+    """
+    training, missing = settings.training, missing_in_words(labels)
+    whole = assemble(features, labels, catalog_features)
+    refuse_too_few(whole, "all labelled snapshots", training.min_outcomes, missing)
+    gap_days = declared.lead_days + declared.horizon_days + settings.grace_days
+    split = choose_split(whole, gap_days, settings.split, needs_of(settings))
+    lock = contract_lock(whole.where(split.train.rows(whole)), declared)
+    held = lock.holds(whole) if lock is not None else np.zeros(len(whole), dtype=bool)
+    # The bundle must read the contract, even if all that is left renews alike.
+    keep = (RENEWAL,) if lock is not None else ()
+    parts = cut_parts(whole.where(~held), split, training, missing, keep)
+    return TargetCut(whole, split, lock, whole.where(held & split.test.rows(whole)), parts)
 
 
 def needs_of(settings: Settings) -> Needs:

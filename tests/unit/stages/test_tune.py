@@ -19,7 +19,7 @@ ROW = {
 }  # fmt: skip
 TODAY = {**ROW, "trial": 0, "marks": ["today", "best"], "to_best": 0.0, "to_best_error": 0.0,
          "to_today": 0.0, "to_today_error": 0.0, "explaining_cost": 12358.4}  # fmt: skip
-DEFAULTS = FitParams().model_dump()
+DEFAULTS = FitParams(num_leaves=15, learning_rate=0.05).model_dump()
 RESULT = TuneResult(
     target="churn", study="abc", folds=({}, {}, {}), asked=50, trials=50, pruned=12, rows=(ROW, TODAY),
     params={**DEFAULTS, "num_leaves": 7, "learning_rate": 0.117}, today=DEFAULTS,

@@ -55,7 +55,7 @@ def test_the_run_holds_metrics_with_intervals_parameters_tags_and_files(logged, 
     assert run.data.metrics["prevalence.log_loss"] > run.data.metrics["log_loss"]
     assert run.data.metrics["minus_prevalence.log_loss_high"] < 0
     assert run.data.params["horizon_days"] == "28"
-    assert run.data.params["fit.num_leaves"] == "15"
+    assert run.data.params["fit.num_leaves"] == str(trained.params.num_leaves)
     assert run.data.tags["data_fingerprint"] == "abc"
     assert run.data.tags["catalog_fingerprint"] == trained.bundle.catalog_fingerprint
     assert run.data.tags["promotable"] == "true"

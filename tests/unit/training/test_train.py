@@ -235,7 +235,7 @@ def test_with_few_outcomes_the_number_of_trees_is_fixed_and_the_note_says_so(
     train, company, settings
 ):
     fewer = replace(settings, training=TrainingConfig(min_outcomes=5, bootstrap_rounds=50, seed=7))
-    found = train(*company(accounts=120, rate=0.005), settings=fewer)
+    found = train(*company(accounts=120, rate=0.002), settings=fewer)
     assert found.bundle.booster.num_trees() <= found.params.fixed_rounds
     assert "too few outcomes to stop early" in " ".join(found.notes)
 
@@ -243,10 +243,13 @@ def test_with_few_outcomes_the_number_of_trees_is_fixed_and_the_note_says_so(
 def test_accounts_that_say_when_to_stop_are_whole_and_hold_both_kinds(
     good_company, catalog_features
 ):
-    from churnml.training.fit import held_back
+    from churnml.training.fit import account_groups
 
     table = assemble(*good_company, catalog_features)
-    held = held_back(table, seed=1)
-    assert not set(table.accounts[held]) & set(table.accounts[~held])
-    assert 0.1 < len(set(table.accounts[held])) / len(set(table.accounts)) < 0.3
-    assert set(np.unique(table.y[held])) == {0.0, 1.0}
+    groups = account_groups(table, seed=1)
+    assert pd.Series(groups).groupby(table.accounts).nunique().eq(1).all()
+    outcomes = [len(set(table.accounts[(groups == g) & (table.y > 0.5)])) for g in range(5)]
+    assert max(outcomes) - min(outcomes) <= 1
+    assert set(groups) == set(range(5))
+    few = table.where(np.isin(table.accounts, sorted(set(table.accounts[table.y > 0.5]))[:14]))
+    assert account_groups(few, seed=1) is None

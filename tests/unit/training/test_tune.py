@@ -110,7 +110,7 @@ def test_another_configuration_is_another_study(folds):
     same = fingerprint(folds, TODAY, SPACE, 7)
     assert fingerprint(folds, TODAY, SPACE, 8) != same
     assert fingerprint(folds, TODAY, DEFAULT_SEARCH, 7) != same
-    assert fingerprint(folds, TODAY.model_copy(update={"max_depth": 3}), SPACE, 7) != same
+    assert fingerprint(folds, TODAY.model_copy(update={"max_depth": 4}), SPACE, 7) != same
     assert fingerprint(replace(folds, folds=folds.folds[1:]), TODAY, SPACE, 7) != same
 
 
