@@ -109,7 +109,7 @@ def _share(mine: Mapping[str, Any], other: Mapping[str, Any], key: str) -> str:
 
 
 def goal(all_judged: Sequence[Judged], model: str = DEFAULT) -> dict[str, Any]:
-    """The goal, in numbers: against each cut's best peer."""
+    """The goal, in numbers: against each cut's best peer. One without exact reasons counts as dearer."""
     key = "differences" if model == DEFAULT else "tuned_differences"
     words = {judged.name: verdict(judged, judged.best_peer, key) for judged in all_judged}
     cheap = {}

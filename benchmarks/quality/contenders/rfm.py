@@ -16,10 +16,11 @@ from benchmarks.quality.rows import FloatArray, Rows
 RECENCY = ("days_since_last_event", "days_since_last_completion")
 FREQUENCY = ("events_28d_per_week", "active_days_28d", "events_90d_per_week")
 MARKS = 5
+UNIT = 1e-3  # of log-odds a mark: too little to say anything where calibration finds no slope
 
 
 def fit(train: Rows, target: str) -> Learned:
-    """The borders of the fifths, by the training rows; score 3 to 15, high is bad for churn."""
+    """The borders of the fifths, by the training rows; score 3 to 15, many marks speak against churn."""
     recency = next((name for name in RECENCY if name in train.columns), None)
     frequency = next((name for name in FREQUENCY if name in train.columns), None)
     sign = 1.0 if target == "expansion" else -1.0
@@ -35,7 +36,7 @@ def fit(train: Rows, target: str) -> Learned:
 
     def explain(rows: Rows) -> FloatArray:
         marks = [_marks(p, b) for p, b in zip(pieces(rows), borders, strict=True)]
-        return sign * np.column_stack(marks)
+        return sign * UNIT * np.column_stack(marks)
 
     text = json.dumps([border.tolist() for border in borders])
     return Learned(
