@@ -64,7 +64,11 @@ def folds_of(whole: TrainingTable, gap_days: int, settings, declared) -> list[Fo
             for cut in rolled
         ]
         break
-    return [_free(before.where(learn), before.where(judge), declared) for learn, judge in cuts]
+    folds = [_free(before.where(learn), before.where(judge), declared) for learn, judge in cuts]
+    both = [fold for fold in folds if all(len(set(part.y)) == 2 for part in fold)]
+    if not both:
+        raise Refused("no fold before the test has the outcome in both its parts")
+    return both
 
 
 def _free(learn: TrainingTable, judge: TrainingTable, declared) -> Fold:
