@@ -8,19 +8,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import pandas as pd
 import pytest
+
+from churnml.features.catalog import BY_NAME
 
 pytestmark = pytest.mark.integration
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
-def run(pipeline: str, *arguments: object) -> tuple[int, str, str]:
+def run(pipeline: str, *arguments: object, timeout_s: int = 1500) -> tuple[int, str, str]:
     """Exit code, output and error output of a pipeline."""
     done = subprocess.run(
         [sys.executable, PIPELINES / pipeline, *map(str, arguments)],
-        capture_output=True, text=True, timeout=1500, check=False,
+        capture_output=True, text=True, timeout=timeout_s, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout, done.stderr
@@ -103,3 +106,32 @@ def test_a_pipeline_is_short_and_calls_stages_alone() -> None:
         assert all(
             name.startswith("churnml.stages.") or name == "churnml.errors" for name in imported
         ), path.name
+
+
+def test_a_model_is_fitted_by_many_workers_and_tells_what_one_would(
+    company: Path, churnml: Any, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.parquet"
+    churnml("features", "--labels", "--out", rows, cwd=company)
+    frame = pd.read_parquet(rows)
+    until = str(frame["as_of"].quantile(0.6).date())
+    out = tmp_path / "model.txt"
+    arguments = ("--target", "expansion", "--until", until, "--trees", 60, "--out", out)
+    try:
+        code, _, err = run("train_distributed.py", rows, *arguments, timeout_s=200)
+    except subprocess.TimeoutExpired:
+        # Dask's workers have been seen to wait for each other on a crowded machine. Once is bad luck.
+        code, _, err = run("train_distributed.py", rows, *arguments, timeout_s=200)
+    assert code == 0, err
+    booster = lightgbm.Booster(model_str=out.read_text())
+    assert booster.num_trees() == 60
+    known = frame[frame["label_expansion"].notna()]
+    learned, later = known[known["as_of"] < until], known[known["as_of"] >= until]
+    names = [name for name in frame if name in BY_NAME and not BY_NAME[name].categorical]
+    # Drawn thresholds need not fall alike on one worker: the ranking is what must be the same.
+    alone = lightgbm.LGBMClassifier(
+        n_estimators=60, learning_rate=0.03, num_leaves=6, max_depth=3, verbosity=-1, n_jobs=1
+    ).fit(learned[names].to_numpy(float), learned["label_expansion"])
+    there = booster.predict(later[names].to_numpy(float))
+    here = alone.predict_proba(later[names].to_numpy(float))[:, 1]
+    assert pd.Series(there).corr(pd.Series(here), method="spearman") > 0.6
