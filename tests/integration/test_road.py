@@ -32,12 +32,20 @@ def test_scores_have_the_pinned_columns_and_agree_with_the_csv(churnml: Any, pro
     frame = pd.read_parquet(project / "scores.parquet")
     assert list(frame) == [
         "account_id", "as_of", "target", "horizon_days", "lead_days", "probability", "tier",
-        "status", "reasons", "play", "mrr", "model_version", "data_through",
+        "status", "reasons", "play", "mrr", "model_version", "data_through", "low", "high",
+        "within_days", "days_until", "contract_binds", "unlike_training",
     ]  # fmt: skip
     assert not frame.duplicated(["account_id", "target", "horizon_days"]).any()
     assert set(frame["target"]) == {"churn", "contraction", "expansion"}
     judged = frame[frame["status"] == "ok"]
     assert judged["probability"].between(0, 1).all()
+    assert (judged["low"] <= judged["probability"]).all()
+    assert (judged["probability"] <= judged["high"]).all()
+    for told, probability in zip(judged["within_days"], judged["probability"], strict=True):
+        windows = json.loads(told)
+        assert list(windows) == ["30", "60", "90"]
+        assert list(windows.values()) == sorted(windows.values())
+        assert windows["90"] == probability
     assert (judged["reasons"].map(len) > 0).mean() > 0.9
     reason = judged["reasons"].iloc[0][0]
     assert set(reason) == {"driver", "feature", "value", "unit", "contribution", "text"}
