@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 DISTRIBUTION = {"sklearn": "scikit-learn"}
 # Declared, though no line imports them.
 NOT_IMPORTED = {
-    "dask": "of the extra `distributed`, which pipelines/train_distributed.py needs",
+    "dask": "of the extra `distributed`, which pipelines/examples/train_distributed.py needs",
     "distributed": "the same",
     "opentelemetry-sdk": "bentoml's, with a release that pip must be kept from",
 }

@@ -118,10 +118,10 @@ def test_a_model_is_fitted_by_many_workers_and_tells_what_one_would(
     out = tmp_path / "model.txt"
     arguments = ("--target", "expansion", "--until", until, "--trees", 60, "--out", out)
     try:
-        code, _, err = run("train_distributed.py", rows, *arguments, timeout_s=200)
+        code, _, err = run("examples/train_distributed.py", rows, *arguments, timeout_s=200)
     except subprocess.TimeoutExpired:
         # Dask's workers have been seen to wait for each other on a crowded machine. Once is bad luck.
-        code, _, err = run("train_distributed.py", rows, *arguments, timeout_s=200)
+        code, _, err = run("examples/train_distributed.py", rows, *arguments, timeout_s=200)
     assert code == 0, err
     booster = lightgbm.Booster(model_str=out.read_text())
     assert booster.num_trees() == 60

@@ -51,22 +51,29 @@ def causes_table(history: History, account_ids: pa.Array) -> pa.Table:
     settings = history.settings
     planted_day = np.maximum(settings.day(0) + 7 * onset, history.traits.signup_day[account])
     churned = np.full(len(account), NEVER, dtype=np.int64)
-    acausal: list[tuple[int, int, int]] = []
+    more: list[tuple[int, int, int, int]] = []
     row_of = {key: row for row, key in enumerate(zip(account, cause, onset, strict=True))}
     for week, who, end in zip(*churns(history), strict=True):
         state = history.at(int(week) + 1)
         work = planted(state.onset[:, [who]], state.strength[:, [who]], int(week))
         pressing = work.cause[work.presses > 0]
         for kind in pressing:
-            churned[row_of[who, kind, state.onset[kind, who]]] = end
+            row = row_of.get((who, kind, state.onset[kind, who]))
+            if row is not None:
+                churned[row] = end
+            else:
+                # It pressed to a notice given before the record began, and was over when it did.
+                signup = int(history.traits.signup_day[who])
+                planted_at = max(settings.day(0) + 7 * int(state.onset[kind, who]), signup)
+                more.append((int(who), int(kind), planted_at, int(end)))
         if len(pressing) == 0:
             decided = min(int(state.end_known[who]), int(end))
-            acausal.append((int(who), decided, int(end)))
-    extra = np.array(acausal, dtype=np.int64).reshape(-1, 3)
-    account = np.concatenate([account, extra[:, 0]])
-    cause = np.concatenate([cause, np.full(len(extra), len(NAMES))])
-    planted_day = np.concatenate([planted_day, extra[:, 1]])
-    churned = np.concatenate([churned, extra[:, 2]])
+            more.append((int(who), len(NAMES), decided, int(end)))
+    extra = np.array(more, dtype=np.int64).reshape(-1, 4)
+    account, cause, planted_day, churned = (
+        np.concatenate([own, extra[:, place]])
+        for place, own in enumerate((account, cause, planted_day, churned))
+    )
     order = np.lexsort((cause, planted_day, account))
     return pa.table(
         {

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 
 from churnml.training.backtest import Backtest
+from churnml.training.drawing import plt, save
 from churnml.training.evaluate import MODEL, Evaluation
 
-DPI = 100
 SHOWN = (("roc_auc", "ROC AUC"), ("pr_auc", "PR AUC"), ("log_loss", "log loss"))
 
 
@@ -22,12 +17,6 @@ def draw_backtest(found: Backtest, folder: Path) -> list[Path]:
     """Draw the metrics of each fold, and the reliability of all of them, as PNGs into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     return [_folds(found, folder / "folds.png"), _reliability(found, folder / "reliability.png")]
-
-
-def _save(figure: plt.Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=DPI, bbox_inches="tight")
-    plt.close(figure)
-    return path
 
 
 def _folds(found: Backtest, path: Path) -> Path:
@@ -54,7 +43,7 @@ def _folds(found: Backtest, path: Path) -> Path:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(names), fontsize=8)
     figure.suptitle(f"{found.target}: {len(found.folds)} origins")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _of(evaluation: Evaluation, name: str, metric: str) -> tuple[float, float, float]:
@@ -76,4 +65,4 @@ def _reliability(found: Backtest, path: Path) -> Path:
     axes.errorbar(predicted, seen, yerr=error, marker="o", capsize=2)
     axes.set(xlabel="told (mean probability)", ylabel="seen (share)")
     axes.set_title(f"{found.target}: reliability over all origins")
-    return _save(figure, path)
+    return save(figure, path)

@@ -8,11 +8,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -20,12 +15,12 @@ from churnml.features.spec import Feature
 from churnml.scoring.contributions import Explained, explain_matrix
 from churnml.scoring.predict import FloatArray
 from churnml.training.card import figure as figure_of
+from churnml.training.drawing import plt, save
 from churnml.training.evaluate import MODEL, CalibrationBin, Segment
 from churnml.training.segments import name_of
 from churnml.training.train import TrainedTarget
 
 SAMPLE_ROWS = 500  # contributions cost 200 times a score
-DPI = 100
 SHOWN_DRIVERS = 12
 SHOWN_SEGMENTS = 20  # those with most outcomes
 ACROSS = 4  # segments side by side
@@ -65,12 +60,6 @@ def draw_plots(
     return written
 
 
-def _save(figure: plt.Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=DPI, bbox_inches="tight")
-    plt.close(figure)
-    return path
-
-
 def _reliability(trained: TrainedTarget, path: Path) -> Path:
     figure, axes = plt.subplots(figsize=(5, 5))
     bins = trained.evaluation.calibration
@@ -78,7 +67,7 @@ def _reliability(trained: TrainedTarget, path: Path) -> Path:
     _scale(axes, bins)
     axes.set(xlabel=TOLD, ylabel=SEEN)
     axes.set_title(f"{trained.target}: reliability, {len(bins)} bins of the test rows")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 TOLD, SEEN = "told (mean probability)", "seen (share)"
@@ -119,7 +108,7 @@ def _segments(target: str, judged: Sequence[Segment], path: Path) -> Path:
     figure.suptitle(f"{target}: reliability by segment{left_out}", fontsize=10)
     figure.supxlabel(TOLD, fontsize=9)
     figure.supylabel(SEEN, fontsize=9)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _probabilities(trained: TrainedTarget) -> dict[str, FloatArray]:
@@ -142,7 +131,7 @@ def _curves(trained: TrainedTarget, path: Path) -> Path:
     # A named place: "best" takes long on many points, and matplotlib warns of the time it took.
     left.legend(loc="lower right", fontsize=8)
     right.legend(loc="upper right", fontsize=8)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _gains(trained: TrainedTarget, path: Path) -> Path:
@@ -154,7 +143,7 @@ def _gains(trained: TrainedTarget, path: Path) -> Path:
         axes.plot(share, found, label=name.replace("_", " "))
     axes.set(xlabel="share of accounts looked at", ylabel="share of outcomes found", title="gains")
     axes.legend(loc="lower right", fontsize=8)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _drivers(
@@ -169,7 +158,7 @@ def _drivers(
     figure, axes = plt.subplots(figsize=(6, 0.4 * len(ranked) + 1))
     axes.barh([driver.replace("_", " ") for driver, _ in ranked], [mean for _, mean in ranked])
     axes.set(xlabel="mean size of the contribution (log-odds)", title=f"{trained.target}: drivers")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _beeswarm(trained: TrainedTarget, explained: Explained, matrix: FloatArray, path: Path) -> Path:
@@ -192,4 +181,4 @@ def _beeswarm(trained: TrainedTarget, explained: Explained, matrix: FloatArray, 
     finally:
         np.random.set_state(state)  # noqa: NPY002
     axes.set_xlabel("contribution to the log-odds")
-    return _save(axes.get_figure(), path)
+    return save(axes.get_figure(), path)

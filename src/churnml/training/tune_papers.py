@@ -12,17 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-
+from churnml.training.drawing import plt, save
 from churnml.training.params import Search
 from churnml.training.tune import Trial, Tuned, difference, plain_space
 from churnml.training.tune_folds import Folds
 
-DPI = 100
 TODAY, CHOSEN, BEST = "today", "chosen", "best"
 
 
@@ -148,8 +142,7 @@ def draw_front(tuned: Tuned, target: str, path: Path) -> None:
         title=f"{target}: log loss and cost of explaining",
     )
     axes.legend(loc="upper right", fontsize=8)
-    figure.savefig(path, dpi=DPI, bbox_inches="tight", format="png")
-    plt.close(figure)
+    save(figure, path)
 
 
 def flat_metrics(tuned: Tuned) -> dict[str, float]:

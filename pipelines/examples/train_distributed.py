@@ -1,4 +1,4 @@
-"""Fit on rows that no memory holds: `python pipelines/train_distributed.py ROWS --target churn …`.
+"""Fit on rows that no memory holds: `python pipelines/examples/train_distributed.py ROWS --target churn …`.
 
 ROWS: what `churnml features --labels --out ROWS` wrote, a Parquet file or a folder of them. LightGBM's own
 distributed engine (Dask) fits on the snapshots before --until; the model's text lands in --out."""
