@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +42,7 @@ AsOfOption = Annotated[
 ]
 
 HERE = Path()
+WIDE = 110  # columns from which a figure and its interval stand side by side
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -79,11 +80,17 @@ def _plain(value: Any) -> Any:
 def table(
     title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]], right: str = ""
 ) -> None:
-    """Print a table. `right`: the letters n or . per column, n for right-aligned numbers."""
+    """Print a table. `right`: a letter per column: n for right-aligned numbers, w for text that is never
+    broken in two, . for other text."""
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         number = index < len(right) and right[index] == "n"
-        shown.add_column(column, justify="right" if number else "left", overflow="fold")
+        shown.add_column(
+            column,
+            justify="right" if number else "left",
+            overflow="fold",
+            no_wrap=right[index : index + 1] == "w",
+        )
     for row in rows:
         # Texts: "[tables.users]" in a sentence, or a segment's name, is no markup of ours.
         shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
@@ -99,6 +106,18 @@ def line(text: str = "") -> None:
 def say(text: str) -> None:
     """Print one line of progress to standard error, so that --json stays clean."""
     err.print(text, style="dim", markup=False)
+
+
+def with_interval(found: Mapping[str, float | None]) -> str:
+    """0.71 [0.66, 0.75]; on a narrow terminal one under the other; a dash where undefined."""
+    if found["value"] is None:
+        return "–"
+    if found["low"] is None:
+        return figure(found["value"])
+    between = " " if out.width >= WIDE else "\n"
+    return (
+        f"{figure(found['value'])}{between}[{figure(found['low'], 2)}, {figure(found['high'], 2)}]"
+    )
 
 
 def share(value: float | None, digits: int = 0) -> str:

@@ -20,6 +20,7 @@ from churnml.cli.app import (
     print_json,
     say,
     table,
+    with_interval,
 )
 from churnml.errors import Refused
 
@@ -28,7 +29,7 @@ FOLD_METRICS = (
     ("pr_auc", "PR AUC"),
     ("log_loss", "log loss"),
     ("recall_at_capacity", "recall*"),
-    ("calibration_error", "cal. err."),
+    ("calibration_error", "ECE"),
 )
 SUMMARY = (
     ("roc_auc", "ROC AUC"),
@@ -97,7 +98,7 @@ def _show(result: Any) -> None:
             )
             for fold in result.folds
         ],
-        ".nnn" + "n" * len(FOLD_METRICS),
+        "wnnn" + "n" * len(FOLD_METRICS),
     )
     names = list(result.pooled)
     table(
@@ -112,7 +113,7 @@ def _show(result: Any) -> None:
     if result.unseen:
         _show_unseen(result.unseen)
     line(
-        "* at the CSMs' capacity. In brackets: intervals from resampled accounts. Never seen: by models "
+        "* at the CSMs' capacity. ECE: expected calibration error. In brackets: intervals from resampled accounts. Never seen: by models "
         "that learned without the account."
     )
     line(f"Every prediction is in {result.predictions}; plots in MLflow run {result.run_id}\n")
@@ -135,9 +136,5 @@ def _show_unseen(unseen: Mapping[str, Mapping[str, Mapping[str, float | None]]])
     )
 
 
-def _cell(found: Mapping[str, float | None], with_interval: bool = True) -> str:
-    if found["value"] is None:
-        return "–"
-    if not with_interval or found["low"] is None:
-        return figure(found["value"])
-    return f"{figure(found['value'])} [{figure(found['low'], 2)}, {figure(found['high'], 2)}]"
+def _cell(found: Mapping[str, float | None], interval: bool = True) -> str:
+    return with_interval(found) if interval else figure(found["value"]) or "–"

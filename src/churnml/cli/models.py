@@ -21,6 +21,7 @@ from churnml.cli.app import (
     say,
     share,
     table,
+    with_interval,
 )
 from churnml.errors import Refused
 
@@ -97,12 +98,10 @@ def _show_trained(result: Any) -> None:
     line(f"{done}; predictions in {result.predictions}\n")
 
 
-def _estimate(found: dict[str, float | None], with_interval: bool) -> str:
+def _estimate(found: dict[str, float | None], interval: bool) -> str:
     if found["value"] is None:
         return ""
-    if not with_interval or found["low"] is None:
-        return figure(found["value"])
-    return f"{figure(found['value'])} [{figure(found['low'], 2)}, {figure(found['high'], 2)}]"
+    return with_interval(found) if interval else figure(found["value"])
 
 
 @app.command()

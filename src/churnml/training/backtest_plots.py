@@ -26,14 +26,15 @@ def _folds(found: Backtest, path: Path) -> Path:
     names = list(found.folds[0].evaluation.metrics)
     places = np.arange(len(found.folds))
     for axes, (metric, title) in zip(panels, SHOWN, strict=True):
-        for shift, name in zip(np.linspace(-0.2, 0.2, len(names)), names, strict=True):
+        shifts = np.linspace(-0.3, 0.3, len(names))
+        for number, (shift, name) in enumerate(zip(shifts, names, strict=True)):
             estimates = [_of(fold.evaluation, name, metric) for fold in found.folds]
             value, low, high = np.array(estimates).T
             main = name == MODEL
             axes.errorbar(
                 places + shift, value, yerr=np.maximum(0.0, [value - low, high - value]),
                 fmt="o" if main else ".", capsize=2, label=name.replace("_", " "),
-                color="C0" if main else None, elinewidth=1.6 if main else 0.8,
+                color=f"C{number}", elinewidth=1.6 if main else 0.8,
                 zorder=3 if main else 2,
             )  # fmt: skip
         axes.set_xticks(places, [f"{fold.split.test.first:%Y-%m-%d}" for fold in found.folds])
