@@ -86,7 +86,7 @@ def _show(result: Any) -> None:
         return
     table(
         f"{len(result.folds)} origins, each tested on what came next",
-        ("tested from", "rows", "with it", "trees", *(title for _, title in FOLD_METRICS)),
+        ("tested from", "rows", "hits", "trees", *(title for _, title in FOLD_METRICS)),
         [
             (
                 fold.test_first,
@@ -113,8 +113,8 @@ def _show(result: Any) -> None:
     if result.unseen:
         _show_unseen(result.unseen)
     line(
-        "* at the CSMs' capacity. ECE: expected calibration error. In brackets: intervals from resampled accounts. Never seen: by models "
-        "that learned without the account."
+        "Hits: accounts with the outcome. * at the CSMs' capacity. ECE: expected calibration error. In "
+        "brackets: intervals from resampled accounts. Never seen: by models that learned without the account."
     )
     line(f"Every prediction is in {result.predictions}; plots in MLflow run {result.run_id}\n")
 
