@@ -245,3 +245,12 @@ def test_a_key_user_on_holiday_comes_back_silent_for_a_while(
 def test_a_longer_record_of_the_same_seed_still_ends_on_the_same_day() -> None:
     short = replace(SETTINGS, accounts=10, weeks=5, rollouts=0)
     assert short.day(5) == SETTINGS.day(68)
+
+
+def test_a_cause_that_was_over_when_the_record_began_is_told_of_whom_it_had_pressed_to_leave():
+    # Here one account gave notice under a cause whose last week was the one before the record.
+    settings = SimulationSettings(accounts=120, weeks=6, seed=193, rollouts=0)
+    causes = simulate(settings).tables["truth_causes"].to_pandas()
+    begins = pd.Timestamp(settings.ends) - pd.Timedelta(weeks=settings.weeks)
+    early = causes[causes["churned_at"].notna() & (causes["cause"] != "acausal")]
+    assert (pd.to_datetime(early["planted_at"]) <= begins - pd.Timedelta(weeks=16)).any()
