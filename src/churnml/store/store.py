@@ -6,16 +6,13 @@ no lock."""
 
 from __future__ import annotations
 
-import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
 from sqlalchemy import (
     Connection,
     Engine,
@@ -32,11 +29,18 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from churnml.contract.tables import MONEY_SCALE
 from churnml.errors import ChurnmlError, ConfigError, NotFound
 from churnml.store import tables
 from churnml.store.erase import count_account, erase_account
 from churnml.store.rows import AccountBook, AccountRow, Alias, Book, ScoreRow, ScoringRun
+from churnml.store.values import (
+    account_of,
+    account_values,
+    run_of,
+    run_values,
+    score_of,
+    score_values,
+)
 
 BUSY_TIMEOUT_MS = 30_000
 _CHUNK = 2_000
@@ -117,11 +121,11 @@ class Store:
         try:
             with self._writing() as connection:
                 sequence = connection.execute(
-                    insert(tables.runs).returning(tables.runs.c.sequence), _run_values(run)
+                    insert(tables.runs).returning(tables.runs.c.sequence), run_values(run)
                 ).scalar_one()
-                for values in _chunks(_account_values(sequence, run, row) for row in accounts):
+                for values in _chunks(account_values(sequence, run, row) for row in accounts):
                     connection.execute(insert(tables.accounts), values)
-                for values in _chunks(_score_values(sequence, run, row) for row in scores):
+                for values in _chunks(score_values(sequence, run, row) for row in scores):
                     connection.execute(insert(tables.scores), values)
         except IntegrityError as error:
             raise ChurnmlError(
@@ -140,7 +144,7 @@ class Store:
         """The run that is shown: of the latest `as_of`, the one written last. None if none is."""
         with self._engine.connect() as connection:
             row = _latest(connection, alias)
-        return _run_of(row) if row else None
+        return run_of(row) if row else None
 
     def latest_book(self, target: str | None = None, alias: Alias = "champion") -> Book | None:
         """The scores of the run that is shown (of one target, or all); None before the first run.
@@ -151,7 +155,7 @@ class Store:
             found = _latest(connection, alias)
             if not found:
                 return None
-            run = _run_of(found)
+            run = run_of(found)
             query = (
                 select(tables.scores)
                 .where(tables.scores.c.sequence == found.sequence)
@@ -164,7 +168,7 @@ class Store:
             if target is not None:
                 query = query.where(tables.scores.c.target == target)
             rows = connection.execute(query).all()
-        return Book(run, tuple(_score_of(row, run.as_of, run.data_through) for row in rows))
+        return Book(run, tuple(score_of(row, run.as_of, run.data_through) for row in rows))
 
     def account(self, account_id: str, alias: Alias = "champion") -> AccountBook:
         """All that the shown book says about one account.
@@ -191,7 +195,7 @@ class Store:
             latest = _latest(connection, alias)
             if not latest or not wanted:
                 return {}
-            run = _run_of(latest)
+            run = run_of(latest)
             account_rows: list[Row[Any]] = []
             score_rows: list[Row[Any]] = []
             for ids in _chunks(wanted, 500):
@@ -211,11 +215,11 @@ class Store:
                 ).all()
         scores: dict[str, list[ScoreRow]] = {}
         for row in score_rows:
-            score = _score_of(row, run.as_of, run.data_through)
+            score = score_of(row, run.as_of, run.data_through)
             scores.setdefault(score.account_id, []).append(score)
         return {
             row.account_id: AccountBook(
-                run, _account_of(row, run.as_of), tuple(scores.get(row.account_id, ()))
+                run, account_of(row, run.as_of), tuple(scores.get(row.account_id, ()))
             )
             for row in account_rows
         }
@@ -231,7 +235,7 @@ class Store:
                 .where(tables.accounts.c.sequence == found.sequence)
                 .order_by(tables.accounts.c.account_id)
             ).all()
-        return tuple(_account_of(row, found.as_of) for row in rows)
+        return tuple(account_of(row, found.as_of) for row in rows)
 
     def history(self, account_id: str, alias: Alias = "champion") -> tuple[ScoreRow, ...]:
         """The account's scores over time: one per `as_of`, target and horizon, oldest first.
@@ -250,7 +254,7 @@ class Store:
                 .where(tables.scores.c.account_id == account_id, tables.runs.c.sequence.in_(last))
                 .order_by(tables.runs.c.as_of, tables.scores.c.target, tables.scores.c.horizon_days)
             ).all()
-        return tuple(_score_of(row, row.as_of, row.data_through) for row in rows)
+        return tuple(score_of(row, row.as_of, row.data_through) for row in rows)
 
     def runs(self, alias: Alias = "champion") -> tuple[ScoringRun, ...]:
         """Every run that was written, oldest first (repeated ones too)."""
@@ -260,7 +264,7 @@ class Store:
                 .where(tables.runs.c.alias == alias)
                 .order_by(tables.runs.c.sequence)
             ).all()
-        return tuple(_run_of(row) for row in rows)
+        return tuple(run_of(row) for row in rows)
 
     def rows_of(self, account_id: str) -> dict[str, int]:
         """How many rows of each table are of an account, in all runs."""
@@ -342,121 +346,6 @@ def _latest(connection: Connection, alias: Alias) -> Row[Any] | None:
         .order_by(tables.runs.c.as_of.desc(), tables.runs.c.sequence.desc())
         .limit(1)
     ).one_or_none()
-
-
-def _run_values(run: ScoringRun) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "alias": run.alias,
-        "as_of": run.as_of,
-        "data_through": run.data_through,
-        "created_at": run.created_at,
-        "model_versions": _json(dict(run.model_versions)),
-        "drift": _json(dict(run.drift)),
-    }
-
-
-def _account_values(sequence: int, run: ScoringRun, row: AccountRow) -> dict[str, Any]:
-    _same_as_of(run, row.as_of, row.account_id)
-    return {
-        "sequence": sequence,
-        "account_id": row.account_id,
-        "segment": row.segment,
-        "need": row.need,
-        "csm_id": row.csm_id,
-        "mrr_minor": _minor(row.mrr, row.account_id),
-        "currency": row.currency,
-        "features": _json(row.features),
-    }
-
-
-def _score_values(sequence: int, run: ScoringRun, row: ScoreRow) -> dict[str, Any]:
-    _same_as_of(run, row.as_of, row.account_id)
-    probability = row.probability
-    return {
-        "sequence": sequence,
-        "account_id": row.account_id,
-        "target": row.target,
-        "horizon_days": row.horizon_days,
-        "lead_days": row.lead_days,
-        "probability": None if probability is None or math.isnan(probability) else probability,
-        "tier": row.tier,
-        "status": row.status,
-        "reasons": _json(row.reasons),
-        "play": row.play,
-        "mrr_minor": _minor(row.mrr, row.account_id),
-        "currency": row.currency,
-        "model_version": row.model_version,
-        "outlook": _json(dict(row.outlook)),
-    }
-
-
-def _run_of(row: Row[Any]) -> ScoringRun:
-    return ScoringRun(
-        run_id=row.run_id,
-        as_of=row.as_of,
-        data_through=row.data_through,
-        created_at=row.created_at,
-        alias=row.alias,
-        model_versions=orjson.loads(row.model_versions),
-        drift=orjson.loads(row.drift),
-    )
-
-
-def _account_of(row: Row[Any], as_of: datetime) -> AccountRow:
-    return AccountRow(
-        account_id=row.account_id,
-        as_of=as_of,
-        segment=row.segment,
-        need=row.need,
-        csm_id=row.csm_id,
-        mrr=row.mrr_minor / MONEY_SCALE,
-        currency=row.currency,
-        features=orjson.loads(row.features),
-    )
-
-
-def _score_of(row: Row[Any], as_of: datetime, data_through: datetime) -> ScoreRow:
-    return ScoreRow(
-        account_id=row.account_id,
-        as_of=as_of,
-        target=row.target,
-        horizon_days=row.horizon_days,
-        lead_days=row.lead_days,
-        probability=row.probability,
-        tier=row.tier,
-        status=row.status,
-        reasons=orjson.loads(row.reasons),
-        play=row.play,
-        mrr=row.mrr_minor / MONEY_SCALE,
-        currency=row.currency,
-        model_version=row.model_version,
-        data_through=data_through,
-        outlook=orjson.loads(row.outlook) if row.outlook is not None else {},
-    )
-
-
-def _same_as_of(run: ScoringRun, as_of: datetime, account_id: str) -> None:
-    if as_of != run.as_of:
-        raise ChurnmlError(
-            f"scoring run {run.run_id}: account {account_id} has as_of {as_of.isoformat()}. "
-            f"Expected {run.as_of.isoformat()} throughout. Write one run per as_of; "
-            "nothing was written."
-        )
-
-
-def _minor(mrr: float, account_id: str) -> int:
-    if not math.isfinite(mrr):
-        raise ChurnmlError(
-            f"account {account_id}: its mrr is {mrr}. Expected an amount, because only accounts "
-            "that pay are scored. Correct the subscriptions; nothing was written."
-        )
-    return round(mrr * MONEY_SCALE)
-
-
-def _json(value: Mapping[str, Any] | list[Any]) -> bytes:
-    # NaN becomes null; numpy scalars arrive from data frames.
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _chunks(values: Iterable[_T], size: int = _CHUNK) -> Iterator[list[_T]]:
