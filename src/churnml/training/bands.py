@@ -20,7 +20,9 @@ from churnml.training.assemble import TrainingTable
 from churnml.training.calibrate import Calibration, calibrate
 from churnml.training.params import MIN_SLOPE_OUTCOMES
 
-LEVEL = 0.95  # of the resamples lie inside
+# Of the resamples lie inside. Scores are told a window after the calibration, when levels have moved: at
+# 0.95 the truth of simulated companies lay inside for 88 rows of 100 (benchmarks/calibration.py).
+LEVEL = 0.98
 ROUNDS = 200
 KNOTS = 64
 
