@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
 import time
 import tomllib
 from dataclasses import replace
@@ -262,12 +264,18 @@ def test_time_that_runs_out_later_leaves_what_is_done(folds, tuned):
 
 
 def test_a_worker_that_is_killed_is_told_in_words(folds):
+    # Other tests' pools may still wait for work in this process.
+    others = {child.pid for child in multiprocessing.active_children()}
+
+    def mine():
+        return [c.pid for c in multiprocessing.active_children() if c.pid not in others]
+
     with Crew(folds, 7, 2) as crew:
         running = [crew.judge(0, TODAY) for _ in range(2)]
-        while len(multiprocessing.active_children()) < 2:
+        while len(mine()) < 2:
             time.sleep(0.01)
-        for worker in multiprocessing.active_children():
-            worker.kill()
+        for pid in mine():
+            os.kill(pid, signal.SIGKILL)
 
         def go_on():
             while running:
