@@ -108,9 +108,10 @@ Every score carries its papers: the model's version, window (`lead_days`, `horiz
 `tier` is `unknown` and `status` is `too_little_data`.
 
 `outlook` stands beside a probability: its interval (`low`, `high`); shorter windows (`within_days`, in days
-after the lead, never falling); `days_until` by which 10, 50 and 90 of 100 such accounts have the outcome, null
-where that lies beyond the window; `contract_binds`: the contract cannot end inside the window, which is what
-the probability says; `unlike_training`: more of its numbers lie outside what the model has seen than is usual.
+after the lead, never falling); `days_until` by which 10, 50 and 90 of 100 such accounts have the outcome,
+null where that lies beyond the window; `contract_binds`: the contract cannot end inside the window, which
+is what the probability says; `unlike_training`: more of its numbers lie outside what the model has seen
+than is usual.
 
 A reason's `contribution` is in log-odds of the outcome; `protective` says that it speaks against the
 outcome. It explains the model and promises nothing about what an action would change.
