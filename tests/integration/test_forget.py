@@ -79,6 +79,8 @@ def test_an_account_is_gone_from_the_project_and_its_models_are_named(
 
 
 def test_what_is_left_still_works_after_an_erasure(churnml: Any, project: Path) -> None:
+    tested = pd.read_parquet(project / "artifacts/churn/predictions.parquet")["account_id"]
+    churnml("forget", tested.iloc[-1], "--yes", "--json", cwd=project)
     churnml("score", cwd=project)
     account = pd.read_parquet(project / "artifacts/churn/predictions.parquet")["account_id"][0]
     file = project / "legacy.csv"
