@@ -37,6 +37,12 @@ TargetsOption = Annotated[
     list[str] | None,
     typer.Option("--target", help="Only this target (may be repeated). Default: all declared."),
 ]
+FamiliesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--families", help="Only these families of features, comma-separated (usage,people,…)."
+    ),
+]
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="Date of the snapshot, such as 2025-03-31.")
 ]
@@ -60,6 +66,11 @@ def root(
     ] = False,
 ) -> None:
     """Hold the options that all commands share."""
+
+
+def parts_of(text: str | None) -> tuple[str, ...]:
+    """What a comma-separated option names; nothing for one that was not given."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def print_json(value: Any) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from churnml.cli.app import (
     HERE,
+    FamiliesOption,
     JsonOption,
     ProjectOption,
     TargetsOption,
@@ -17,6 +18,7 @@ from churnml.cli.app import (
     figure,
     line,
     out,
+    parts_of,
     print_json,
     say,
     table,
@@ -57,10 +59,7 @@ def backtest(
             show_default="training.folds",
         ),
     ] = None,
-    families: Annotated[
-        str | None,
-        typer.Option(help="Only these families of features, comma-separated (usage,people,…)."),
-    ] = None,
+    families: FamiliesOption = None,
     project: ProjectOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,8 +67,7 @@ def backtest(
     from churnml.stages.backtest import run_backtest
     from churnml.stages.project import open_project
 
-    chosen = tuple(part.strip() for part in (families or "").split(",") if part.strip())
-    results = run_backtest(open_project(project), target or (), folds, chosen, say)
+    results = run_backtest(open_project(project), target or (), folds, parts_of(families), say)
     if as_json:
         print_json([asdict(result) for result in results])
     else:

@@ -10,6 +10,7 @@ import typer
 from churnml.cli.app import (
     HERE,
     AsOfOption,
+    FamiliesOption,
     JsonOption,
     ProjectOption,
     TargetsOption,
@@ -17,6 +18,7 @@ from churnml.cli.app import (
     figure,
     line,
     out,
+    parts_of,
     print_json,
     say,
     share,
@@ -45,10 +47,7 @@ METRICS = (
 @app.command()
 def train(
     target: TargetsOption = None,
-    families: Annotated[
-        str | None,
-        typer.Option(help="Only these families of features, comma-separated (usage,people,…)."),
-    ] = None,
+    families: FamiliesOption = None,
     project: ProjectOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,8 +55,7 @@ def train(
     from churnml.stages.project import open_project
     from churnml.stages.train import train as run
 
-    chosen = tuple(part.strip() for part in (families or "").split(",") if part.strip())
-    results = run(open_project(project), target or (), chosen, say)
+    results = run(open_project(project), target or (), parts_of(families), say)
     if as_json:
         print_json([result.as_dict() for result in results])
     else:
