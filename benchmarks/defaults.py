@@ -90,7 +90,7 @@ def loss(raw: np.ndarray, judge: TrainingTable) -> float:
         other = half != side
         if 0 < judge.y[other].sum() < other.sum():
             outcomes = len(set(ids[other & (judge.y > 0.5)]))
-            fitted = calibrate(raw[other], judge.y[other], outcomes, MIN_SLOPE_OUTCOMES)
+            fitted = calibrate(raw[other], judge.y[other], outcomes, MIN_SLOPE_OUTCOMES, drawn=True)
             told[half == side] = fitted.apply(raw[half == side])
     return float(-np.where(judge.y > 0.5, np.log(told), np.log1p(-told)).mean())
 

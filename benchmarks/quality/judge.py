@@ -64,9 +64,11 @@ def judge(folder: Path, names: Sequence[str]) -> Judged:
     for name in names:
         raw = pd.read_parquet(folder / f"{name}.parquet")
         later, test = (raw.loc[raw["part"] == part, "raw"].to_numpy() for part in ("later", "test"))
+        # Peers get Platt's own sigmoid: defaults that are too sure of themselves need a slope far from 1.
         fitted = calibrate(
-            later, cut.later.y, min(accounts_of(table_of(cut.later))), MIN_SLOPE_OUTCOMES
-        )
+            later, cut.later.y, min(accounts_of(table_of(cut.later))), MIN_SLOPE_OUTCOMES,
+            drawn=name in (DEFAULT, TUNED),
+        )  # fmt: skip
         told[name] = fitted.apply(test)
         figures[name] = json.loads((folder / f"{name}.json").read_text("utf-8"))
         figures[name]["own_log_loss"] = (

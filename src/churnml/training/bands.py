@@ -84,7 +84,7 @@ def _resampled(
         drawn[2 * number] = np.interp(scores, values[there], curve)
         # Where nobody had the outcome the steps say 0 in every resample; the smooth curve doesn't.
         rows = np.repeat(order, times.astype(np.int64))
-        smooth = calibrate(raw[rows], later.y[rows], outcomes, MIN_SLOPE_OUTCOMES)
+        smooth = calibrate(raw[rows], later.y[rows], outcomes, MIN_SLOPE_OUTCOMES, drawn=True)
         drawn[2 * number + 1] = smooth.apply(scores)
     low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high

@@ -85,7 +85,7 @@ def learn(parts: Parts, params: FitParams, seed: int) -> Learned:
     booster = booster_of(fitted.model_text)
     outcomes = min(accounts_of(parts.later))
     raw = log_odds_of(booster, parts.later.x)
-    calibration = calibrate(raw, parts.later.y, outcomes, MIN_SLOPE_OUTCOMES)
+    calibration = calibrate(raw, parts.later.y, outcomes, MIN_SLOPE_OUTCOMES, drawn=True)
     return Learned(fitted, calibration, booster, outcomes)
 
 

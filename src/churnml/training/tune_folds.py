@@ -175,7 +175,9 @@ class _Place:
         ):
             # `best` and the sigmoid are the other half's.
             raw = np.log(best.told / (1 - best.told))
-            sigmoid = calibrate(raw[other], self._y[other], outcomes, MIN_SLOPE_OUTCOMES)
+            sigmoid = calibrate(
+                raw[other], self._y[other], outcomes, MIN_SLOPE_OUTCOMES, drawn=True
+            )
             losses[half] = log_losses(sigmoid.apply(raw[half]), self._y[half])
         loss = float(losses.mean())
         groups = np.bincount(self._groups, (losses - loss) / len(losses), GROUPS).astype(float)

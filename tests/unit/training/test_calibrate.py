@@ -66,3 +66,31 @@ def test_a_constant_score_becomes_the_rate():
     y = np.array([1.0] * 10 + [0.0] * 90)
     found = calibrate(np.full(100, -1.3), y, 100, 20)
     assert found.apply(np.array([-1.3]))[0] == pytest.approx(0.1, abs=1e-6)
+
+
+def test_a_slope_from_few_accounts_is_drawn_to_one_and_one_from_many_is_not():
+    raw, y = later()
+    free = calibrate(raw, y, 100, 20).slope
+    few, many = (calibrate(raw, y, outcomes, 20, drawn=True).slope for outcomes in (25, 10_000))
+    assert free < few < 1.0
+    assert few - free > 0.2
+    assert many == pytest.approx(free, abs=0.02)
+
+
+def test_a_drawn_slope_weighs_each_account_once_however_many_snapshots_saw_it():
+    raw, y = later(800)
+    once = calibrate(raw, y, 60, 20, drawn=True)
+    thrice = calibrate(np.tile(raw, 3), np.tile(y, 3), 60, 20, drawn=True)
+    assert thrice.slope == pytest.approx(once.slope, abs=0.01)
+
+
+def test_a_drawn_slope_keeps_the_level_of_the_later_data():
+    raw, y = later()
+    found = calibrate(raw, y, 25, 20, drawn=True)
+    assert found.apply(raw).mean() == pytest.approx(y.mean(), abs=1e-3)
+
+
+def test_later_data_that_contradict_a_drawn_score_by_luck_do_not_turn_it_round():
+    raw, y = later(300, slope=-0.3)
+    assert calibrate(raw, y, 25, 20).slope == 1.0  # given up: only shifted
+    assert 0 < calibrate(raw, y, 25, 20, drawn=True).slope < 1
