@@ -26,8 +26,12 @@ from churnml.features.spec import DRIVERS
 
 TOLERANCE = 1e-6
 
-Kind = Literal["driver", "contract", "model", "weight", "base", "calibration", "model_and_calibration"]  # fmt: skip
-Untold = Literal["too_little_data_then", "too_little_data_now", "not_scored_then", "model_gone", "row_differs"]  # fmt: skip
+Kind = Literal[
+    "driver", "contract", "model", "weight", "base", "calibration", "model_and_calibration"
+]
+Untold = Literal[
+    "too_little_data_then", "too_little_data_now", "not_scored_then", "model_gone", "row_differs"
+]
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,12 @@ from churnml.explain.reading import (
     agrees,
     change_of,
     direction_of,
-    is_missing,
     peers_of,
     read,
 )
 from churnml.explain.tell import Teller
 from churnml.explain.text import Shown, change, kind_of, number, write
-from churnml.features.spec import Feature, Recency, is_change
+from churnml.features.spec import Feature, First, Recency, is_change
 
 MOST_MOVES = 3  # features told under one driver
 GRAIN = 10  # shown points are tenths
@@ -37,12 +36,14 @@ GRAIN = 10  # shown points are tenths
 class Line:
     """One line: what moved, and by how many points as they are shown ("+11.2").
 
-    of_which: its strongest features, where there is more than one; they sum to it.
+    name: of the driver, which `text` begins with; None of other lines. of_which: its strongest features,
+    where there is more than one; they sum to it.
     """
 
     text: str
     points: str
     of_which: tuple[Line, ...] = ()
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,9 @@ class _Telling:
         for part, units in zip(ledger.parts, shown, strict=True):
             # A driver that moves nothing to be seen needs no line; that the model changed does.
             if units or part.driver is None:
-                lines.append(
-                    Line(self._part(part), self._points(units), self._of_which(part, units))
-                )
+                name = self._words.drivers[part.driver]["name"] if part.driver else None
+                text, below = self._part(part), self._of_which(part, units)
+                lines.append(Line(text, self._points(units), below, name))
         return tuple(lines)
 
     def _of_which(self, part: Part, total: int) -> tuple[Line, ...]:
@@ -139,17 +140,11 @@ class _Telling:
         if part.driver is None:
             key = ("binds" if part.binds else "frees") if part.kind == "contract" else part.kind
             then, now = self._change.then, self._change.now
-            return self._write(
-                key, then=then.model_version if then else "", now=now.model_version
-            )
+            return self._write(key, then=then.model_version if then else "", now=now.model_version)
         name = self._words.drivers[part.driver]["name"]
         if part.kind == "weight":
             return self._write("weight", driver=name, fact=self._fact(self._speaker(part)))
-        return f"{name}{self._colon}{self._move(self._speaker(part))}"
-
-    @property
-    def _colon(self) -> str:
-        return ": " if self._lang == "en" else "："
+        return self._write("driver", driver=name, move=self._move(self._speaker(part)))
 
     def _speaker(self, part: Part) -> Move:
         """The strongest feature that moved as its driver did, and says so; else the strongest."""
@@ -168,7 +163,8 @@ class _Telling:
     def _sentence(self, move: Move) -> str | None:
         """A change's own sentence: "Use fell from 200 to 100 events a week", and what it was then."""
         feature = declared(move.feature)
-        if not is_change(feature) or move.now is None or self._looks_same(move):
+        by_kind = feature.name in self._words.named  # its sentence says no more than its fact
+        if by_kind or not is_change(feature) or move.now is None or self._looks_same(move):
             return None
         sign = 1 if move.log_odds > 0 else -1
         text = self._teller.sentence(move.feature, sign, self._rows[1])
@@ -178,14 +174,15 @@ class _Telling:
 
     def _step(self, move: Move) -> str:
         feature = declared(move.feature)
-        if move.then is None or move.now is None:
+        missing = move.then is None or move.now is None
+        if missing and feature.name not in self._words.named:
             then = self._standing(feature, move.then)
             return self._write("step", then=then, now=self._standing(feature, move.now))
         if self._looks_same(move):
             return self._write("almost", fact=self._standing(feature, move.now))
-        then, now = (self._shown(feature, value) for value in (move.then, move.now))
-        both = self._write("step", then=then.text, now=now.text)
-        return self._filled(feature, Shown(both, now.number))
+        before, after = self._shown(feature, move.then), self._shown(feature, move.now)
+        both = self._write("step", then=before.text, now=after.text)
+        return self._filled(feature, Shown(both, after.number))
 
     def _fact(self, move: Move) -> str:
         return self._standing(declared(move.feature), move.now)
@@ -199,7 +196,10 @@ class _Telling:
         fact = self._words.features[feature.name]["fact"]
         return write(fact, {"value": shown, "change": shown}, self._lang)
 
-    def _shown(self, feature: Feature, value: float | str) -> Shown:
+    def _shown(self, feature: Feature, value: float | str | None) -> Shown:
+        if value is None:
+            never = isinstance(feature.fn, Recency | First) or feature.tells == "since"
+            return Shown(self._words.change["never" if never else "nothing"])
         if isinstance(value, str):
             return Shown(value)
         if is_change(feature):
@@ -207,8 +207,6 @@ class _Telling:
         return number(value, kind_of(feature), self._lang, self._currency)
 
     def _looks_same(self, move: Move) -> bool:
-        if move.then is None or move.now is None:
-            return False
         feature = declared(move.feature)
         return self._shown(feature, move.then).text == self._shown(feature, move.now).text
 

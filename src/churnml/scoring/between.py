@@ -19,7 +19,10 @@ from churnml.scoring.bundle import Bundle
 from churnml.scoring.predict import FloatArray, log_odds_of
 
 TOLERANCE = 1e-6
-_CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of LightGBM's decision_type; the two above: what is missing
+_CATEGORICAL, _DEFAULT_LEFT = (
+    1,
+    2,
+)  # bits of LightGBM's decision_type; the two above: what is missing
 _ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2
 _NEARLY_ZERO = 1e-35
 
