@@ -67,6 +67,8 @@ def _print(compared: ComparedScore) -> None:
     change, told = compared.change, compared.told
     now = change.now
     line(f"{change.target} within {now.horizon_days} days (from {now.lead_days} days on)")
+    if change.then is not None and change.then.model_version != now.model_version:
+        line(f"models: {change.then.model_version} → {now.model_version}")
     rows: list[tuple[str, str, str]] = []
     for item in told.lines:
         # What its features say needs no saying twice.

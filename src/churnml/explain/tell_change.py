@@ -24,6 +24,7 @@ from churnml.explain.reading import (
     peers_of,
     read,
 )
+from churnml.explain.reasons import SPEAKS_SHARE
 from churnml.explain.tell import Teller
 from churnml.explain.text import Shown, change, kind_of, number, write
 from churnml.features.spec import Feature, First, Recency, is_change
@@ -149,6 +150,8 @@ class _Telling:
     def _speaker(self, part: Part) -> Move:
         """The strongest feature that moved as its driver did, and says so; else the strongest."""
         own = [move for move in part.moves if move.log_odds * part.log_odds > 0] or part.moves[:1]
+        least = SPEAKS_SHARE * abs(own[0].log_odds)
+        own = [move for move in own if abs(move.log_odds) >= least]
         for move in own:
             if part.kind == "weight" or (self._agrees(move) and not self._looks_same(move)):
                 return move
