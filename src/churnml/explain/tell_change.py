@@ -30,6 +30,7 @@ from churnml.explain.text import Shown, change, kind_of, number, write
 from churnml.features.spec import Feature, First, Recency, is_change
 
 MOST_MOVES = 3  # features told under one driver
+WORTH_POINTS = 1.0  # moves that cancel within their driver are told from so many points on
 GRAIN = 10  # shown points are tenths
 
 
@@ -102,7 +103,10 @@ class _Telling:
             now=self._chance(now),
             points=self._points(total),
         )
-        return ToldChange(summary, self._lines(total), self._notes())
+        lines, notes = self._lines(total), self._notes()
+        if not lines and not notes:
+            notes = (self._words.change["unmoved"],)
+        return ToldChange(summary, lines, notes)
 
     def _chance(self, side: Side | None) -> str:
         if side is None or side.probability is None:
@@ -117,7 +121,8 @@ class _Telling:
         lines = []
         for part, units in zip(ledger.parts, shown, strict=True):
             # A driver that moves nothing to be seen needs no line; that the model changed does.
-            if units or part.driver is None:
+            cancelled = max((abs(move.points) for move in part.moves), default=0.0) >= WORTH_POINTS
+            if units or cancelled or part.driver is None:
                 name = self._words.drivers[part.driver]["name"] if part.driver else None
                 text, below = self._part(part), self._of_which(part, units)
                 lines.append(Line(text, self._points(units), below, name))

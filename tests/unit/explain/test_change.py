@@ -188,7 +188,7 @@ def test_equal_scores_whose_parts_cancel_have_finite_points_of_both_signs() -> N
 
 def test_parts_that_do_not_sum_are_refused() -> None:
     then, now = Calibrated(-2.0, 1.0, 0.0), Calibrated(-1.0, 1.0, 0.0)
-    with pytest.raises(ChurnmlError, match="add up to 0.1 beside"):
+    with pytest.raises(ChurnmlError, match=r"add up to 0\.1 beside"):
         moved_ledger(then, now, -2.0, {"seats": 0.9}, OPEN, ROWS, same_model=True)
     with pytest.raises(ChurnmlError, match="beside the difference"):
         weighed_ledger(then, now, {"seats": 0.1}, {"seats": 0.2}, (0.0, 0.0), NOW)

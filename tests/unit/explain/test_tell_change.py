@@ -116,7 +116,7 @@ def test_a_change_is_told_by_its_own_sentence_and_what_it_was() -> None:
     (line,) = tell({name: 0.8}, then, now).lines
     assert line.text == (
         "Usage trend: Logins fell from 200 to 100 a week (−50% on the four weeks before); at the "
-        "earlier date: +5%"
+        "earlier date +5%"
     )
 
 
@@ -181,6 +181,15 @@ def test_small_moves_are_left_out_and_the_many_are_folded() -> None:
     check_sums(told)
 
 
+def test_moves_that_cancel_within_a_driver_are_told_and_small_ones_are_not() -> None:
+    then, now = {"nps_last": 9.0, "csat_90d": 2.0}, {"nps_last": 3.0, "csat_90d": 4.5}
+    (line,) = tell({"nps_last": 0.4, "csat_90d": -0.4}, then, now).lines
+    assert (line.points, [part.points for part in line.of_which]) == ("±0.0", ["+4.2", "−4.2"])
+    told = tell({"nps_last": 0.04, "csat_90d": -0.04}, then, now)
+    assert told.lines == ()
+    assert told.notes == (language("en").change["unmoved"],)
+
+
 def test_the_other_lines_say_what_changed() -> None:
     rows: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     then, now = Calibrated(-2.0, 1.0, 0.0), Calibrated(-1.0, 0.9, 0.2)
@@ -188,12 +197,12 @@ def test_the_other_lines_say_what_changed() -> None:
     told = tell_change(a_change(ledger), rows, "en", "USD")
     assert [line.text for line in told.lines] == [
         "Another model scores them (v2; before: v1)",
-        "The same raw score now stands for another probability (calibration)",
+        "Scores are turned into percentages differently now (calibration)",
     ]
     check_sums(told)
     older = moved_ledger(log_odds_of(0.1), now, -1.0, {}, OPEN, rows, False)
     (line,) = tell_change(a_change(older), rows, "en", "USD").lines
-    assert line.text.endswith("what each of the two did is not kept")
+    assert line.text.endswith("how much each of the two did is not kept")
     for bound, text in (((False, True), "cannot end"), ((True, False), "can now end")):
         ends = Calibrated(-2.0, 1.0, 0.0), Calibrated(-4.0, 1.0, 0.0)
         ledger = moved_ledger(*ends, -2.0, {}, bound, rows, True)
