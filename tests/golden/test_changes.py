@@ -129,6 +129,11 @@ CASES = (
         contract=1.2,
     ),
     Case(
+        "The contract binds at both dates",
+        {"events_28d_per_week": (0.0, 200.0, 90.0)},
+        bound=(True, True),
+    ),
+    Case(
         "Two moves that cancel",
         {"events_28d_per_week": (0.4, 200.0, 140.0), "nps_last": (-0.4, 5.0, 9.0)},
     ),

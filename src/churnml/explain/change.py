@@ -79,11 +79,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Ledger:
-    """From one score to another: parts sum to the difference, in log-odds and in points."""
+    """From one score to another: parts sum to the difference, in log-odds and in points.
+
+    ruled: the contract binds on both rows, so that no feature counted.
+    """
 
     log_odds_then: float
     log_odds_now: float
     parts: tuple[Part, ...]
+    ruled: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def moved_ledger(
     if not same_model:
         drafts += _other_model(then, now, crossed)
     start = then if isinstance(then, float) else then.log_odds
-    return _ledger(start, now.log_odds, drafts, rows, is_bound)
+    return _ledger(start, now.log_odds, drafts, rows, bound)
 
 
 def _other_model(
@@ -199,7 +203,7 @@ def weighed_ledger(
             drafts.append(("weight", math.fsum(own.values()), driver, own))
     drafts.append(("base", now.slope * (bases[1] - bases[0]), None, {}))
     drafts.append(("calibration", _recalibrated(then, now), None, {}))
-    return _ledger(then.log_odds, now.log_odds, drafts, (row, row), False)
+    return _ledger(then.log_odds, now.log_odds, drafts, (row, row), (False, False))
 
 
 def _ledger(
@@ -207,7 +211,7 @@ def _ledger(
     end: float,
     drafts: list[tuple[Kind, float, str | None, dict[str, float]]],
     rows: tuple[Row, Row],
-    is_bound: bool,
+    bound: tuple[bool, bool],
 ) -> Ledger:
     gap = abs(math.fsum(part for _, part, _, _ in drafts) - (end - start))
     if not gap <= TOLERANCE * max(1.0, abs(start), abs(end)):
@@ -223,14 +227,14 @@ def _ledger(
             points=part * scale,
             driver=driver,
             moves=_moves(own, rows, scale),
-            binds=is_bound if kind == "contract" else None,
+            binds=bound[1] if kind == "contract" else None,
         )
         for kind, part, driver, own in drafts
     ]
     by_driver = [part for part in parts if part.kind in ("driver", "weight")]
     rest = [part for part in parts if part.kind not in ("driver", "weight") and part.log_odds]
     by_driver.sort(key=lambda part: -abs(part.log_odds))  # stable: ties in the catalogue's order
-    return Ledger(start, end, (*by_driver, *rest))
+    return Ledger(start, end, (*by_driver, *rest), ruled=all(bound))
 
 
 def _moves(own: Mapping[str, float], rows: tuple[Row, Row], scale: float) -> tuple[Move, ...]:

@@ -236,6 +236,8 @@ class _Telling:
         told, notes = self._change, []
         if told.untold is not None:
             notes.append(self._words.change[told.untold])
+        if told.ledger is not None and told.ledger.ruled:
+            notes.append(self._words.change["ruled"])
         if told.then is not None and not told.same_question:
             notes.append(
                 self._write(
