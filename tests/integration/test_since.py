@@ -40,7 +40,7 @@ def check_all(churnml: Any, project: Path, kinds: set[str]) -> None:
                 assert change["untold"].startswith("too_little_data")
                 continue
             told += 1
-            then, now = change["then"]["probability"], change["now"]["probability"]
+            then, now = change["before"]["probability"], change["after"]["probability"]
             points = math.fsum(part["points"] for part in change["parts"])
             assert points == pytest.approx(100 * (now - then), abs=1e-5)
             assert {part["kind"] for part in change["parts"]} <= {"driver", "contract", *kinds}

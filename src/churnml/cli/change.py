@@ -42,7 +42,7 @@ def show_change(
     if as_json:
         print_json(_plain(found))
         return
-    dates = dict.fromkeys(f"{moment:%Y-%m-%d}" for moment in (found.then, found.now))
+    dates = dict.fromkeys(f"{moment:%Y-%m-%d}" for moment in (found.before, found.after))
     line(f"{found.account.account_id}  {' → '.join(dates)}")
     line()
     for compared in found.scores:
@@ -54,8 +54,8 @@ def _plain(found: AccountChange) -> dict[str, Any]:
 
     return {
         "account_id": found.account.account_id,
-        "then": found.then.isoformat() + "Z",
-        "now": found.now.isoformat() + "Z",
+        "before": found.before.isoformat() + "Z",
+        "after": found.after.isoformat() + "Z",
         "changes": [
             {"target": compared.change.target, **plain_change(compared)}
             for compared in found.scores
@@ -65,10 +65,10 @@ def _plain(found: AccountChange) -> dict[str, Any]:
 
 def _print(compared: ComparedScore) -> None:
     change, told = compared.change, compared.told
-    now = change.now
+    now = change.after
     line(f"{change.target} within {now.horizon_days} days (from {now.lead_days} days on)")
-    if change.then is not None and change.then.model_version != now.model_version:
-        line(f"models: {change.then.model_version} → {now.model_version}")
+    if change.before is not None and change.before.model_version != now.model_version:
+        line(f"models: {change.before.model_version} → {now.model_version}")
     rows: list[tuple[str, str, str]] = []
     for item in told.lines:
         # What its features say needs no saying twice.

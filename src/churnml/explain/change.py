@@ -53,8 +53,8 @@ class Move:
     """One feature's move. log_odds: calibrated; points: of probability, 0 to 100."""
 
     feature: str
-    then: Value
-    now: Value
+    before: Value
+    after: Value
     unit: str
     log_odds: float
     points: float
@@ -105,14 +105,14 @@ class Side:
 class Change:
     """Two scores of one account and target, and the ledger between them.
 
-    then: None where the account was not scored for the target. untold: why there is no ledger.
+    before: None where the account was not scored for the target. untold: why there is no ledger.
     held: features that the older row does not know, which stand at their newer value: what they say
     belongs to the model.
     """
 
     target: str
-    then: Side | None
-    now: Side
+    before: Side | None
+    after: Side
     ledger: Ledger | None
     untold: Untold | None = None
     held: tuple[str, ...] = ()
@@ -120,10 +120,10 @@ class Change:
     @property
     def same_question(self) -> bool:
         """Whether both scores are about the same window."""
-        then, now = self.then, self.now
-        return then is None or (then.horizon_days, then.lead_days) == (
-            now.horizon_days,
-            now.lead_days,
+        before, after = self.before, self.after
+        return before is None or (before.horizon_days, before.lead_days) == (
+            after.horizon_days,
+            after.lead_days,
         )
 
 
@@ -241,8 +241,8 @@ def _moves(own: Mapping[str, float], rows: tuple[Row, Row], scale: float) -> tup
     moves = [
         Move(
             feature=name,
-            then=_plain(rows[0].get(name)),
-            now=_plain(rows[1].get(name)),
+            before=_plain(rows[0].get(name)),
+            after=_plain(rows[1].get(name)),
             unit=declared(name).unit,
             log_odds=part,
             points=part * scale,

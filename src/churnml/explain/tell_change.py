@@ -94,7 +94,7 @@ class _Telling:
         self._teller = Teller(told.target, lang, currency, {})
 
     def told(self) -> ToldChange:
-        then, now = self._change.then, self._change.now
+        then, now = self._change.before, self._change.after
         total = _tenths(now) - _tenths(then)
         both = then is not None and None not in (then.probability, now.probability)
         summary = self._write(
@@ -145,7 +145,7 @@ class _Telling:
     def _part(self, part: Part) -> str:
         if part.driver is None:
             key = ("binds" if part.binds else "frees") if part.kind == "contract" else part.kind
-            then, now = self._change.then, self._change.now
+            then, now = self._change.before, self._change.after
             return self._write(key, then=then.model_version if then else "", now=now.model_version)
         name = self._words.drivers[part.driver]["name"]
         if part.kind == "weight":
@@ -172,28 +172,28 @@ class _Telling:
         """A change's own sentence: "Use fell from 200 to 100 events a week", and what it was then."""
         feature = declared(move.feature)
         by_kind = feature.name in self._words.named  # its sentence says no more than its fact
-        if by_kind or not is_change(feature) or move.now is None or self._looks_same(move):
+        if by_kind or not is_change(feature) or move.after is None or self._looks_same(move):
             return None
         sign = 1 if move.log_odds > 0 else -1
         text = self._teller.sentence(move.feature, sign, self._rows[1])
-        if text is None or move.then is None:
+        if text is None or move.before is None:
             return text
-        return self._write("sentence", now=text, then=self._shown(feature, move.then).text)
+        return self._write("sentence", now=text, then=self._shown(feature, move.before).text)
 
     def _step(self, move: Move) -> str:
         feature = declared(move.feature)
-        missing = move.then is None or move.now is None
+        missing = move.before is None or move.after is None
         if missing and feature.name not in self._words.named:
-            then = self._standing(feature, move.then)
-            return self._write("step", then=then, now=self._standing(feature, move.now))
+            then = self._standing(feature, move.before)
+            return self._write("step", then=then, now=self._standing(feature, move.after))
         if self._looks_same(move):
-            return self._write("almost", fact=self._standing(feature, move.now))
-        before, after = self._shown(feature, move.then), self._shown(feature, move.now)
+            return self._write("almost", fact=self._standing(feature, move.after))
+        before, after = self._shown(feature, move.before), self._shown(feature, move.after)
         both = self._write("step", then=before.text, now=after.text)
         return self._filled(feature, Shown(both, after.number))
 
     def _fact(self, move: Move) -> str:
-        return self._standing(declared(move.feature), move.now)
+        return self._standing(declared(move.feature), move.after)
 
     def _standing(self, feature: Feature, value: float | str | None) -> str:
         if value is None:
@@ -216,19 +216,19 @@ class _Telling:
 
     def _looks_same(self, move: Move) -> bool:
         feature = declared(move.feature)
-        return self._shown(feature, move.then).text == self._shown(feature, move.now).text
+        return self._shown(feature, move.before).text == self._shown(feature, move.after).text
 
     def _agrees(self, move: Move) -> bool:
         """Whether the move, as people read it, speaks for what it did to the score."""
         feature, target = declared(move.feature), self._change.target
         sign = 1 if move.log_odds > 0 else -1
-        if isinstance(move.now, str):
+        if isinstance(move.after, str):
             return True
-        if move.now is None or (move.then is None and not isinstance(feature.fn, Recency)):
+        if move.after is None or (move.before is None and not isinstance(feature.fn, Recency)):
             # What is not known now is never green; what was not known then is read as it stands.
             peers = peers_of(feature, self._reference.get(feature.name))
             return agrees(feature, read(feature, self._rows[1], peers), target, sign)
-        sense = -1 if move.then is None else _sign(move.now - move.then)  # type: ignore[operator]
+        sense = -1 if move.before is None else _sign(move.after - move.before)  # type: ignore[operator]
         direction = direction_of(feature, target)
         return direction in (0, sense * sign)
 
@@ -238,15 +238,15 @@ class _Telling:
             notes.append(self._words.change[told.untold])
         if told.ledger is not None and told.ledger.ruled:
             notes.append(self._words.change["ruled"])
-        if told.then is not None and not told.same_question:
+        if told.before is not None and not told.same_question:
             notes.append(
                 self._write(
                     "definition",
                     target=self._words.targets[told.target]["name"],
-                    then_horizon=str(told.then.horizon_days),
-                    then_lead=str(told.then.lead_days),
-                    now_horizon=str(told.now.horizon_days),
-                    now_lead=str(told.now.lead_days),
+                    then_horizon=str(told.before.horizon_days),
+                    then_lead=str(told.before.lead_days),
+                    now_horizon=str(told.after.horizon_days),
+                    now_lead=str(told.after.lead_days),
                 )
             )
         if told.held:

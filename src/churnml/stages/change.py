@@ -74,8 +74,8 @@ def _compare(
             why = "row_differs" if ledger is None else None
     change = Change(
         target=row.target,
-        then=_side(before) if before is not None else None,
-        now=_side(row),
+        before=_side(before) if before is not None else None,
+        after=_side(row),
         ledger=ledger,
         untold=why,
         held=held,
@@ -233,14 +233,14 @@ def plain_change(compared: ComparedScore) -> dict[str, Any]:
     """
     change, told = compared.change, compared.told
     ledger = change.ledger
-    then = change.then
+    before = change.before
     points = None
-    if then is not None and None not in (then.probability, change.now.probability):
-        points = 100 * (change.now.probability - then.probability)  # type: ignore[operator]
+    if before is not None and None not in (before.probability, change.after.probability):
+        points = 100 * (change.after.probability - before.probability)  # type: ignore[operator]
     return {
         "summary": told.summary,
-        "then": None if then is None else _plain_side(then),
-        "now": _plain_side(change.now),
+        "before": None if before is None else _plain_side(before),
+        "after": _plain_side(change.after),
         "points": points,
         "log_odds": None if ledger is None else ledger.log_odds_now - ledger.log_odds_then,
         "untold": change.untold,

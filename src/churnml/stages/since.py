@@ -18,11 +18,11 @@ from churnml.store.store import open_store
 
 @dataclass(frozen=True)
 class AccountChange:
-    """One account's changes, a target each. then, now: as_of of the two books."""
+    """One account's changes, a target each. before, after: as_of of the two books."""
 
     account: AccountRow
-    then: datetime
-    now: datetime
+    before: datetime
+    after: datetime
     scores: tuple[ComparedScore, ...]
 
 

@@ -117,7 +117,7 @@ def test_a_driver_holds_its_features_with_both_values_the_strongest_first() -> N
     level, renewal = ledger.parts
     assert (level.driver, renewal.driver) == ("usage_level", "renewal")
     assert [move.feature for move in level.moves] == ["events_28d_per_week", "logins_28d_per_week"]
-    assert (level.moves[0].then, level.moves[0].now) == (200.0, 100.0)
+    assert (level.moves[0].before, level.moves[0].after) == (200.0, 100.0)
     assert level.log_odds == pytest.approx(0.5 * 1.2)
 
 

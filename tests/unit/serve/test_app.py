@@ -104,10 +104,10 @@ def test_since_a_date_each_score_says_why_it_changed(
     # How a probability is made is kept with the score, and is nobody's outlook.
     assert score["outlook"] == without["outlook"] == {"low": 0.1}
     change = score["change"]
-    assert change["then"]["as_of"] == "2024-02-05T00:00:00Z"
-    assert change["now"]["model_version"] == serving.model_version
-    assert change["now"]["probability"] == score["probability"]
-    gap = 100 * (change["now"]["probability"] - change["then"]["probability"])
+    assert change["before"]["as_of"] == "2024-02-05T00:00:00Z"
+    assert change["after"]["model_version"] == serving.model_version
+    assert change["after"]["probability"] == score["probability"]
+    gap = 100 * (change["after"]["probability"] - change["before"]["probability"])
     assert change["points"] == pytest.approx(gap)
     assert sum(part["points"] for part in change["parts"]) == pytest.approx(gap)
     assert change["parts"][0]["driver"] == "usage_trend"

@@ -252,7 +252,7 @@ def test_a_target_that_was_not_scored_then_is_said() -> None:
     then, now = books(bundle, bundle)
     found = compared((replace(then, scores=()), now), bundle)
     assert found.change.untold == "not_scored_then"
-    assert plain_change(found)["then"] is None
+    assert plain_change(found)["before"] is None
 
 
 def test_another_horizon_is_stated_and_the_sum_still_ties() -> None:
@@ -303,7 +303,7 @@ def test_a_change_is_plain_json() -> None:
     then, now = a_bundle("v1"), a_bundle("v2", seed=2)
     plain = plain_change(compared(books(then, now), now))
     assert json.loads(json.dumps(plain)) is not None
-    assert plain["then"]["as_of"] == "2024-03-04T00:00:00Z"
+    assert plain["before"]["as_of"] == "2024-03-04T00:00:00Z"
     assert math.fsum(part["points"] for part in plain["parts"]) == pytest.approx(plain["points"])
 
 
@@ -366,9 +366,9 @@ def test_explain_since_prints_a_ledger_that_ties(
         churnml("explain", "a1", "--since", "2024-03-10", "--lang", lang, "--json", cwd=project)
     )
     (change,) = plain["changes"]
-    assert (plain["then"], plain["now"]) == ("2024-03-04T00:00:00Z", "2024-04-01T00:00:00Z")
+    assert (plain["before"], plain["after"]) == ("2024-03-04T00:00:00Z", "2024-04-01T00:00:00Z")
     assert change["target"] == "churn"
-    points = 100 * (change["now"]["probability"] - change["then"]["probability"])
+    points = 100 * (change["after"]["probability"] - change["before"]["probability"])
     assert math.fsum(part["points"] for part in change["parts"]) == pytest.approx(points, abs=1e-9)
     assert change["summary"] in said.replace("\n", " ")
 
