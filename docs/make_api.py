@@ -1,4 +1,4 @@
-"""Writes docs/api.md: `python docs/make_api.py PROJECT`, a project with champions and a scored book.
+"""Writes docs/api.md: `python docs/make_api.py PROJECT`, a project with champions and books of two dates.
 
 Asks the app that the service mounts, over the project, and sets its real answers into the page. Owns
 the page's words; the answers are the app's. Long lists and texts are cut, and say so with an ellipsis."""
@@ -37,6 +37,17 @@ def ask(client: TestClient, method: str, path: str, body: Any = None) -> str:
     return "\n".join([*lines, "```"])
 
 
+def ask_for_change(client: TestClient, path: str) -> str:
+    """The same for why a score changed: the rest of the answer stands on the page already."""
+    answer = client.get(path)
+    first = answer.json()["scores"][0]
+    shown = {"…": "as without since", "scores": [{"target": first["target"], "…": "as without since",
+             "change": cut(first["change"])}, "…"]}  # fmt: skip
+    lines = ["```console", f"$ curl -s {_curl('GET', path, None)}", "```", ""]
+    lines += [f"`{answer.status_code}` `{answer.headers['content-type']}`", "", "```json"]
+    return "\n".join([*lines, json.dumps(shown, indent=1, ensure_ascii=False), "```"])
+
+
 def _curl(method: str, path: str, data: str | None) -> str:
     told = f"'http://127.0.0.1:3000{path}'"
     if data:
@@ -56,10 +67,12 @@ def cut(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def page(client: TestClient, account: str, other: str, row: dict[str, Any]) -> str:
-    """The whole page, over a client of the app."""
+def page(client: TestClient, ids: list[str], row: dict[str, Any], since: str) -> str:
+    """The whole page, over a client of the app. ids: two urgent accounts, and one that changed since."""
+    account, other, changed = ids
     return WORDS.format(
         account=ask(client, "GET", f"/v1/accounts/{account}"),
+        change=ask_for_change(client, f"/v1/accounts/{changed}?since={since}"),
         accounts=ask(
             client, "POST", "/v1/score?lang=ja", {"target": "churn", "accounts": [other, "nobody"]}
         ),
@@ -74,6 +87,7 @@ def page(client: TestClient, account: str, other: str, row: dict[str, Any]) -> s
         ),
         torn=ask(client, "POST", "/v1/score", '{"accounts": ["a'),
         missing=ask(client, "GET", "/v1/accounts/nobody"),
+        earlier=ask(client, "GET", f"/v1/accounts/{account}?since=2001-01-01"),
         method=ask(client, "DELETE", "/v1/models"),
     )  # fmt: skip
 
@@ -82,8 +96,8 @@ WORDS = """\
 # The service over HTTP
 
 Written by `python docs/make_api.py PROJECT` from the answers of the app that the service mounts, over the
-project that `churnml demo` makes. Don't edit this page: change the words in `docs/make_api.py` and run
-it again. In answers, `…` stands where a long list or text was cut.
+project that `churnml demo` makes, scored at an earlier date too. Don't edit this page: change the words in
+`docs/make_api.py` and run it again. In answers, `…` stands where a long list or text was cut.
 
 `churnml serve --project PROJECT` listens on 127.0.0.1 alone and asks nobody who they are: put whatever
 your company trusts in front of it. It reads the champions in `bundles/`, the score store and
@@ -93,7 +107,7 @@ within seconds.
 | route | answers |
 |---|---|
 | `POST /v1/score` | scores, reasons and actions of accounts in the book, or of feature rows |
-| `GET /v1/accounts/{{account_id}}` | all that the last book says about one account |
+| `GET /v1/accounts/{{account_id}}` | all that the last book says about one account, and why it changed |
 | `GET /v1/models` | the champions: versions, metrics, features, cards |
 | `GET /metrics` | counts and durations of requests, for Prometheus |
 | `GET /livez` | whether the process lives |
@@ -119,6 +133,17 @@ outcome. It explains the model and promises nothing about what an action would c
 ## GET /v1/accounts/{{account_id}}
 
 {account}
+
+`?since=2024-03-31` adds to each score its `change`: a ledger from the newest book up to that date to this
+one. `points` are percentage points; those of `parts` are exact and sum to the difference of the two
+probabilities, as their `log_odds` sum to the difference of the log-odds. A part's `kind` is `driver` (its
+features moved; `moves` say from what to what), `contract` (it binds now, or no longer does), `model`,
+`calibration`, or both in one (`model_and_calibration`, where no more is known of the older score). `lines`
+are the same in words, rounded so that what is shown adds up too. Where nothing can be told `untold` says
+why (`too_little_data_then`, `too_little_data_now`, `not_scored_then`, `model_gone`, `row_differs`) and
+`notes` say it in words; `notes` also state another window, and numbers that the older book lacks.
+
+{change}
 
 ## POST /v1/score
 
@@ -166,7 +191,7 @@ of the server: those stand in its log.
 | status | when |
 |---|---|
 | 400 | the body is no JSON |
-| 404 | no such resource, or the book holds no such account |
+| 404 | no such resource, no such account in the book, or no book of the date that `since` names |
 | 405 | the resource does not answer to this method; `Allow` says to which |
 | 413 | the body is too large |
 | 415 | the body is not said to be JSON in UTF-8 |
@@ -180,6 +205,8 @@ of the server: those stand in its log.
 
 {missing}
 
+{earlier}
+
 {method}
 """
 
@@ -191,6 +218,24 @@ def make(folder: Path) -> str:
     rows = [row for row in (book.scores if book else ()) if row.probability is not None]
     if len(rows) < 2:
         sys.exit(f"{folder}: no book with scores. Run: churnml score --project {folder}")
+    dates = store.dates()
+    if len(dates) < 2:
+        sys.exit(
+            f"{folder}: one book, of {dates[0]:%Y-%m-%d}. Expected an earlier one too. Run: churnml score "
+            f"--project {folder} --as-of DATE"
+        )
+    told = store.accounts([row.account_id for row in rows], at=dates[-2])
+    before = {
+        name: score.probability
+        for name, earlier in told.items()
+        for score in earlier.scores
+        if score.target == "churn" and score.probability is not None
+    }
+    moved = {
+        row.account_id: (row.probability or 0) - before[row.account_id]
+        for row in rows
+        if row.account_id in before
+    }
     urgent = sorted(rows, key=lambda row: -(row.probability or 0) * row.mrr)
     known = store.account(urgent[0].account_id).account.features
     store.close()
@@ -200,7 +245,8 @@ def make(folder: Path) -> str:
     desk.held(at_once=True)
     try:
         client = TestClient(build_app(desk), raise_server_exceptions=False)  # type: ignore[arg-type]
-        return page(client, urgent[0].account_id, urgent[1].account_id, row)
+        ids = [urgent[0].account_id, urgent[1].account_id, max(moved, key=lambda name: moved[name])]
+        return page(client, ids, row, f"{dates[-2]:%Y-%m-%d}")
     finally:
         desk.close()
 

@@ -39,7 +39,9 @@ def test_the_page_has_the_words_of_its_generator() -> None:
     words = runpy.run_path(str(DOCS / "make_api.py"))["WORDS"]
     parts = [part.format() for part in re.split(r"(?<!\{)\{\w+\}(?!\})", words)]
     gone = [part for part in parts if part.strip() not in PAGE]
-    assert not gone, f"{gone[0][:300]}\nRun `python docs/make_api.py demo` after `churnml demo`."
+    assert not gone, (
+        f"{gone[0][:300]}\nRun `churnml demo`, `churnml score --project demo --as-of DATE`, `python docs/make_api.py demo`."
+    )
 
 
 def test_every_request_on_the_page_is_one_that_its_answer_fits() -> None:
@@ -55,6 +57,6 @@ def test_every_request_on_the_page_is_one_that_its_answer_fits() -> None:
 
 def test_every_answer_on_the_page_is_json() -> None:
     answers = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(answers) == 8
+    assert len(answers) == 10
     for answer in answers:
         assert json.loads(answer)

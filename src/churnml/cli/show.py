@@ -28,11 +28,27 @@ def explain(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account_id.")],
     lang: LangOption = None,
     alias: AliasOption = "champion",
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Why the scores changed since the book of that date."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="What another model says (challenger, a version), and why."
+        ),
+    ] = None,
     project: ProjectOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
     """Show an account's latest scores, the reasons behind them, and what to do."""
     from dataclasses import asdict
+
+    if since is not None or against is not None:
+        from churnml.cli.change import show_change
+
+        show_change(project, account, since, against, lang, _alias(alias), as_json)  # type: ignore[arg-type]
+        return
 
     from churnml.stages.explain import explain as run
     from churnml.stages.project import open_project

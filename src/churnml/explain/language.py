@@ -25,8 +25,9 @@ class Language:
     """The words of one language and the locale of its numbers.
 
     units: number words of durations. targets: name, outcome, raises, lowers. tiers, statuses, who:
-    a name each. drivers: name, neutral, no_data. features: sentences by reading (see reading.py), of
-    every feature of the catalogue. named: those that speak by the sentences of their kind.
+    a name each. change: why a score changed. drivers: name, neutral, no_data. features: sentences by
+    reading (see reading.py), of every feature of the catalogue. named: those that speak by the sentences
+    of their kind.
     """
 
     code: str
@@ -36,6 +37,7 @@ class Language:
     tiers: Mapping[str, str]
     statuses: Mapping[str, str]
     who: Mapping[str, str]
+    change: Mapping[str, str]
     drivers: Mapping[str, Mapping[str, str]]
     features: Mapping[str, Mapping[str, str]]
     named: frozenset[str]

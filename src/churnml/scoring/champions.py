@@ -240,6 +240,15 @@ def current_champion(bundles_dir: Path, target: str, with_model: bool = True) ->
     return bundle
 
 
+def kept_bundle(bundles_dir: Path, target: str, version: str) -> Bundle | None:
+    """A model that is or was a champion; None if its folder is not here (any more).
+
+    Raises: ChurnmlError if its bundle is broken.
+    """
+    folder = bundles_dir / target / version
+    return load_bundle(folder) if VERSION_PATTERN.fullmatch(version) and folder.is_dir() else None
+
+
 def champions(bundles_dir: Path, with_model: bool = True) -> dict[str, Bundle]:
     """Target -> champion, of all targets that have one, in the order of their names.
 

@@ -18,7 +18,7 @@ from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.features.catalog import BY_NAME, CATALOG
 from churnml.scoring.bundle import Bundle
-from churnml.scoring.champions import current_champion, current_version
+from churnml.scoring.champions import current_champion, current_version, kept_bundle
 from churnml.serve.schema import unavailable
 from churnml.stages.project import CONFIG_NAME, Project, open_project
 from churnml.store.store import Store, open_store
@@ -89,6 +89,17 @@ class Desk:
         """Whether scores of data up to that moment are older than the company allows."""
         limit = timedelta(days=held.need_config().serve.stale_after_days)
         return self._now() - data_through > limit
+
+    def bundle(self, held: Held, target: str, version: str) -> Bundle | None:
+        """A model that is or was a champion; None if it is not kept, or cannot be read."""
+        serving = held.bundles.get(target)
+        if serving is not None and serving.model_version == version:
+            return serving
+        try:
+            return kept_bundle(self._folder / "bundles", target, version)
+        except (ChurnmlError, OSError) as error:
+            log.error("%s", error)
+            return None
 
     def close(self) -> None:
         """Close the store."""

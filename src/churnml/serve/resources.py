@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from churnml.actions.action import Action, render_action
@@ -19,17 +20,34 @@ from churnml.scoring.outlook import outlooks
 from churnml.scoring.predict import matrix_of_rows
 from churnml.serve.desk import Desk, Held
 from churnml.serve.schema import FeatureRow, FeatureValue
+from churnml.stages.change import compare_books, plain_change, two_books
 from churnml.stages.explain import tell_score
 from churnml.store.rows import AccountBook, ScoreRow
 
 Answer = dict[str, Any]
 
 
-def account_answer(desk: Desk, held: Held, account_id: str, lang: str) -> Answer:
-    """All that the book says about one account. Raises: NotFound if it says nothing."""
-    book = held.need_store().account(account_id)
+def account_answer(
+    desk: Desk, held: Held, account_id: str, lang: str, since: datetime | None = None
+) -> Answer:
+    """All that the book says about one account; `since`: each score with why it changed since then.
+
+    Raises: NotFound if it says nothing, or there is no book of then.
+    """
+    store = held.need_store()
+    if since is None:
+        return _account(desk, held, store.account(account_id), lang)
+    then, now = two_books(store, account_id, since)
+    answer = _account(desk, held, now, lang)
+    compared = compare_books(then, now, partial(desk.bundle, held), lang)
+    for score, change in zip(answer["scores"], compared, strict=True):
+        score["change"] = plain_change(change)
+    return answer
+
+
+def _account(desk: Desk, held: Held, book: AccountBook, lang: str) -> Answer:
     return {
-        "account_id": account_id,
+        "account_id": book.account.account_id,
         "segment": book.account.segment,
         "need": book.account.need,
         "csm_id": book.account.csm_id,

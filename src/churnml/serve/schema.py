@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
@@ -210,6 +212,21 @@ def language_of(request: Request, default: str) -> str:
         message = f"found {asked[:40]!r}; expected one of {', '.join(LANGUAGES)}"
         raise refused([FieldError("lang", message)])
     return asked
+
+
+def since_of(request: Request) -> datetime | None:
+    """The date of `?since=`, None without it. Raises: Problem 422 for what is no date."""
+    asked = request.query_params.get("since")
+    if asked is None:
+        return None
+    try:
+        # Not what fromisoformat also takes: 20240304, 2024-W10-1.
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", asked, re.ASCII):
+            raise ValueError
+        return datetime.fromisoformat(asked)
+    except ValueError:
+        message = f"found {asked[:40]!r}; expected a date such as 2024-03-31"
+        raise refused([FieldError("since", message)]) from None
 
 
 def unavailable(fault: ChurnmlError | str) -> Problem:

@@ -160,9 +160,20 @@ def score_rows(
                 model_version=bundle.model_version,
                 data_through=data_through,
                 outlook=beside[place] if enough else {},
+                calibration=_calibration(bundle, explained.raw[place]) if enough else {},
             )
         )
     return rows
+
+
+def _calibration(bundle: Bundle, raw: float) -> dict[str, float]:
+    """What ties a stored probability to its raw score, after its model is gone too."""
+    calibrator = bundle.calibrator
+    return {
+        "raw": float(raw),
+        "slope": float(calibrator["slope"]),
+        "intercept": float(calibrator["intercept"]),
+    }
 
 
 def feature_dicts(

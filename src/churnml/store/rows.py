@@ -41,7 +41,8 @@ class ScoreRow:
     reasons: dicts with the keys driver, feature, value, unit, contribution (log-odds), text and
     protective, strongest first. play: the name of the action. mrr: in `currency`, as at `as_of`.
     outlook: as `scoring.outlook.Outlook`; empty where there is no probability, and in rows of before
-    there were outlooks.
+    there were outlooks. calibration: raw, slope and intercept, of which the probability is
+    sigmoid(slope * raw + intercept); empty where there is none, and in rows of before it was kept.
     """
 
     account_id: str
@@ -59,6 +60,7 @@ class ScoreRow:
     model_version: str
     data_through: datetime
     outlook: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

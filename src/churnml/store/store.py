@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +45,7 @@ from churnml.store.values import (
 
 BUSY_TIMEOUT_MS = 30_000
 _CHUNK = 2_000
+_DATES = 8  # dates in a message that lists them
 _WRITES = "churnml_writes"
 _T = TypeVar("_T")
 
@@ -140,10 +142,12 @@ class Store:
                 "book stands."
             ) from None
 
-    def latest_run(self, alias: Alias = "champion") -> ScoringRun | None:
-        """The run that is shown: of the latest `as_of`, the one written last. None if none is."""
+    def latest_run(
+        self, alias: Alias = "champion", at: datetime | None = None
+    ) -> ScoringRun | None:
+        """The run that is shown: of the latest `as_of` (up to `at`), the one written last; None without."""
         with self._engine.connect() as connection:
-            row = _latest(connection, alias)
+            row = _latest(connection, alias, at)
         return run_of(row) if row else None
 
     def latest_book(self, target: str | None = None, alias: Alias = "champion") -> Book | None:
@@ -170,14 +174,19 @@ class Store:
             rows = connection.execute(query).all()
         return Book(run, tuple(score_of(row, run.as_of, run.data_through) for row in rows))
 
-    def account(self, account_id: str, alias: Alias = "champion") -> AccountBook:
-        """All that the shown book says about one account.
+    def account(
+        self, account_id: str, alias: Alias = "champion", at: datetime | None = None
+    ) -> AccountBook:
+        """All that the shown book says about one account; `at`: the book of the newest as_of up to then.
 
-        Raises: NotFound if there is no book yet, or the account is not in it.
+        Raises: NotFound if there is no book yet (or none up to `at`: it names the dates there are), or
+        the account is not in it.
         """
-        found = self.accounts([account_id], alias)
+        found = self.accounts([account_id], alias, at)
         if account_id not in found:
-            run = self.latest_run(alias)
+            run = self.latest_run(alias, at)
+            if at is not None and run is None:
+                raise self._nothing_by(at, alias)
             raise NotFound(
                 f"account {account_id!r}: not in the book"
                 + (f" of {run.as_of:%Y-%m-%d}" if run else ", because nothing was scored yet")
@@ -186,13 +195,25 @@ class Store:
             )
         return found[account_id]
 
+    def _nothing_by(self, at: datetime, alias: Alias) -> NotFound:
+        dates = self.dates(alias)
+        told = ", ".join(f"{date:%Y-%m-%d}" for date in dates[:_DATES]) or "no date"
+        more = f" and {len(dates) - _DATES} later ones" if len(dates) > _DATES else ""
+        return NotFound(
+            f"no book of {at:%Y-%m-%d} or before: found books of {told}{more}. Expected a date from the "
+            "first of them on. Give a later date, or score an earlier one: churnml score --as-of DATE"
+        )
+
     def accounts(
-        self, account_ids: Iterable[str], alias: Alias = "champion"
+        self,
+        account_ids: Iterable[str],
+        alias: Alias = "champion",
+        at: datetime | None = None,
     ) -> dict[str, AccountBook]:
-        """Those of these accounts that the shown book holds, by id."""
+        """Those of these accounts that the shown book holds, by id; `at`: the book of then."""
         wanted = sorted(set(account_ids))
         with self._engine.connect() as connection:
-            latest = _latest(connection, alias)
+            latest = _latest(connection, alias, at)
             if not latest or not wanted:
                 return {}
             run = run_of(latest)
@@ -265,6 +286,17 @@ class Store:
                 .order_by(tables.runs.c.sequence)
             ).all()
         return tuple(run_of(row) for row in rows)
+
+    def dates(self, alias: Alias = "champion") -> tuple[datetime, ...]:
+        """The dates that were scored, the oldest first."""
+        with self._engine.connect() as connection:
+            found = connection.execute(
+                select(tables.runs.c.as_of)
+                .where(tables.runs.c.alias == alias)
+                .distinct()
+                .order_by(tables.runs.c.as_of)
+            ).scalars()
+            return tuple(found)
 
     def rows_of(self, account_id: str) -> dict[str, int]:
         """How many rows of each table are of an account, in all runs."""
@@ -339,13 +371,12 @@ def _check_version(connection: Connection, shown: str) -> None:
         )
 
 
-def _latest(connection: Connection, alias: Alias) -> Row[Any] | None:
-    return connection.execute(
-        select(tables.runs)
-        .where(tables.runs.c.alias == alias)
-        .order_by(tables.runs.c.as_of.desc(), tables.runs.c.sequence.desc())
-        .limit(1)
-    ).one_or_none()
+def _latest(connection: Connection, alias: Alias, at: datetime | None = None) -> Row[Any] | None:
+    query = select(tables.runs).where(tables.runs.c.alias == alias)
+    if at is not None:
+        query = query.where(tables.runs.c.as_of <= at)
+    newest = query.order_by(tables.runs.c.as_of.desc(), tables.runs.c.sequence.desc())
+    return connection.execute(newest.limit(1)).one_or_none()
 
 
 def _chunks(values: Iterable[_T], size: int = _CHUNK) -> Iterator[list[_T]]:

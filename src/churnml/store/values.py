@@ -14,6 +14,8 @@ from churnml.contract.tables import MONEY_SCALE
 from churnml.errors import ChurnmlError
 from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
 
+CALIBRATION = "calibration"  # beside the outlook's keys, in the same column
+
 
 def run_values(run: ScoringRun) -> dict[str, Any]:
     """The columns of a run, but for its sequence."""
@@ -61,8 +63,13 @@ def score_values(sequence: int, run: ScoringRun, row: ScoreRow) -> dict[str, Any
         "mrr_minor": _minor(row.mrr, row.account_id),
         "currency": row.currency,
         "model_version": row.model_version,
-        "outlook": _json(dict(row.outlook)),
+        "outlook": _json(_beside(row)),
     }
+
+
+def _beside(row: ScoreRow) -> dict[str, Any]:
+    told = dict(row.outlook)
+    return {**told, CALIBRATION: dict(row.calibration)} if row.calibration else told
 
 
 def run_of(row: Row[Any]) -> ScoringRun:
@@ -94,6 +101,8 @@ def account_of(row: Row[Any], as_of: datetime) -> AccountRow:
 
 def score_of(row: Row[Any], as_of: datetime, data_through: datetime) -> ScoreRow:
     """A score row as it was written."""
+    beside = orjson.loads(row.outlook) if row.outlook is not None else {}
+    calibration = beside.pop(CALIBRATION, {})
     return ScoreRow(
         account_id=row.account_id,
         as_of=as_of,
@@ -109,7 +118,8 @@ def score_of(row: Row[Any], as_of: datetime, data_through: datetime) -> ScoreRow
         currency=row.currency,
         model_version=row.model_version,
         data_through=data_through,
-        outlook=orjson.loads(row.outlook) if row.outlook is not None else {},
+        outlook=beside,
+        calibration=calibration,
     )
 
 

@@ -22,7 +22,7 @@ every_feature = pytest.mark.parametrize("feature", CATALOG, ids=lambda feature: 
 
 
 def _texts(words: Language) -> Iterator[str]:
-    for group in (words.units, words.tiers, words.statuses, words.who):
+    for group in (words.units, words.tiers, words.statuses, words.who, words.change):
         yield from group.values()
     for table in (words.targets, words.drivers, words.features):
         for entry in table.values():

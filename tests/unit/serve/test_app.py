@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from churnml.scoring.bundle import Bundle
+from churnml.scoring.champions import export_champion
+from churnml.scoring.predict import matrix_of_rows, probabilities, raw_scores
+from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
 from churnml.store.store import open_store, sqlite_url
 
 JSON = {"content-type": "application/json"}
@@ -64,6 +68,78 @@ def test_a_language_that_we_do_not_speak_is_refused(client: TestClient) -> None:
 def test_an_unknown_account_is_not_found_in_words(client: TestClient) -> None:
     detail = problem(client.get("/v1/accounts/nobody"), 404)["detail"]
     assert "'nobody': not in the book of 2024-03-04" in detail
+
+
+def a_scored_book(project: Path, bundle: Bundle, as_of: datetime, trend: float) -> None:
+    """A book of one account whose score is the model's own."""
+    features: dict[str, float | str | None] = {
+        "events_28d_per_week": 50.0, "events_change_28d_share": trend, "segment": "smb",
+    }  # fmt: skip
+    raw = raw_scores(bundle, matrix_of_rows(bundle, [features]))
+    score = ScoreRow(
+        "a1", as_of, "churn", 90, 14, float(probabilities(bundle, raw)[0]), "high", "ok", [],
+        "leave_alone", 250.0, "USD", bundle.model_version, as_of, {"low": 0.1},
+        {"raw": float(raw[0]), "slope": 1.0, "intercept": 0.0},
+    )  # fmt: skip
+    store = open_store(sqlite_url((project / "store.db").resolve()))
+    account = AccountRow("a1", as_of, None, None, None, 250.0, "USD", features)
+    run = ScoringRun(f"run-{as_of:%m%d}", as_of, as_of, as_of, "champion", {})
+    store.write_book(run, [score], [account])
+    store.close()
+
+
+def test_since_a_date_each_score_says_why_it_changed(
+    project: Path, bundle_of: Callable[..., Bundle], client_of: Callable[..., TestClient]
+) -> None:
+    before, serving = bundle_of(version="2024-02-04-bbbbbbbb"), bundle_of()
+    export_champion(before, project / "bundles")
+    export_champion(serving, project / "bundles")
+    a_scored_book(project, before, datetime(2024, 2, 5), 0.3)
+    a_scored_book(project, serving, datetime(2024, 3, 4), -0.6)
+    client = client_of(project)
+    plain = client.get("/v1/accounts/a1").json()
+    answer = client.get("/v1/accounts/a1?since=2024-02-20&lang=ja").json()
+    (score,), (without,) = answer["scores"], plain["scores"]
+    assert "change" not in without
+    # How a probability is made is kept with the score, and is nobody's outlook.
+    assert score["outlook"] == without["outlook"] == {"low": 0.1}
+    change = score["change"]
+    assert change["before"]["as_of"] == "2024-02-05T00:00:00Z"
+    assert change["after"]["model_version"] == serving.model_version
+    assert change["after"]["probability"] == score["probability"]
+    gap = 100 * (change["after"]["probability"] - change["before"]["probability"])
+    assert change["points"] == pytest.approx(gap)
+    assert sum(part["points"] for part in change["parts"]) == pytest.approx(gap)
+    assert change["parts"][0]["driver"] == "usage_trend"
+    assert "ポイント" in change["summary"]
+    assert change["lines"][0]["text"].startswith("利用の推移：")
+
+
+def test_a_score_whose_model_is_not_kept_says_what_cannot_be_told(
+    project: Path, bundle_of: Callable[..., Bundle], client_of: Callable[..., TestClient]
+) -> None:
+    gone = bundle_of(version="2024-02-04-bbbbbbbb")
+    export_champion(bundle_of(), project / "bundles")
+    for as_of, trend in ((datetime(2024, 2, 5), 0.3), (datetime(2024, 3, 4), -0.6)):
+        a_scored_book(project, gone, as_of, trend)
+    (score,) = client_of(project).get("/v1/accounts/a1?since=2024-02-05").json()["scores"]
+    assert (score["change"]["untold"], score["change"]["parts"]) == ("model_gone", [])
+    assert "not kept" in score["change"]["notes"][0]
+
+
+@pytest.mark.parametrize("since", ["lately", "20240304", "2024-3-4", "2024-02-30", ""])
+def test_since_what_is_no_date_is_refused(client: TestClient, since: str) -> None:
+    found = faults(client.get("/v1/accounts/a1", params={"since": since}))
+    assert "expected a date such as 2024-03-31" in found["since"]
+
+
+def test_since_a_date_without_a_book_is_not_found_and_names_those_there_are(
+    client: TestClient,
+) -> None:
+    detail = problem(client.get("/v1/accounts/a1?since=2024-03-01"), 404)["detail"]
+    assert "found books of 2024-03-04" in detail
+    detail = problem(client.get("/v1/accounts/a1?since=2024-03-05"), 404)["detail"]
+    assert "found the newest book itself" in detail
 
 
 def test_old_data_are_called_stale(served: Path, client_of: Callable[..., TestClient]) -> None:

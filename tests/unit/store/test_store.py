@@ -268,3 +268,34 @@ def test_a_store_of_version_1_is_taken_to_version_2_with_its_book(tmp_path: Path
     store.close()
     (after,) = open_store(url).account("a").scores
     assert (after.probability, after.outlook) == (0.4, told.outlook)
+
+
+def test_the_book_of_a_date_is_the_newest_one_up_to_it(store: Store) -> None:
+    write(store, a_run("one", MONDAY), a=0.3)
+    write(store, a_run("again", MONDAY), a=0.35)
+    write(store, a_run("two", NEXT_MONDAY), a=0.4, b=0.2)
+    for at, probability in ((MONDAY, 0.35), (datetime(2024, 3, 10), 0.35), (NEXT_MONDAY, 0.4)):
+        assert store.account("a", at=at).scores[0].probability == probability
+    assert list(store.accounts(["a", "b"], at=MONDAY)) == ["a"]
+    assert store.dates() == (MONDAY, NEXT_MONDAY)
+    with pytest.raises(NotFound, match="'b': not in the book of 2024-03-04"):
+        store.account("b", at=MONDAY)
+    with pytest.raises(NotFound, match="of 2024-03-03 or before: found books of 2024-03-04, 2024"):
+        store.account("a", at=datetime(2024, 3, 3))
+    with pytest.raises(NotFound, match="found books of no date"):
+        store.account("a", "challenger", at=MONDAY)
+
+
+def test_dates_that_are_many_are_listed_in_short(store: Store) -> None:
+    for day in range(1, 12):
+        write(store, a_run(f"run-{day}", datetime(2024, 3, day)), a=0.3)
+    with pytest.raises(NotFound, match="2024-03-08 and 3 later ones"):
+        store.account("a", at=datetime(2024, 2, 1))
+
+
+def test_what_a_probability_is_made_of_reads_back_apart_from_the_outlook(store: Store) -> None:
+    calibration = {"raw": -1.25, "slope": 0.9, "intercept": 0.1}
+    row = replace(a_score("a"), outlook={"low": 0.1}, calibration=calibration)
+    store.write_book(a_run("one"), [row], [an_account("a")])
+    (read,) = store.account("a").scores
+    assert (read.outlook, read.calibration) == ({"low": 0.1}, calibration)
