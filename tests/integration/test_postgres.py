@@ -1,5 +1,4 @@
-"""A real PostgreSQL server as the source (the same tables as from files, errors for people), and as
-the store.
+"""A real PostgreSQL server as the source: the same tables as from files, and errors for people.
 
 Needs Debian's `postgresql`; the server runs as its user `postgres` when the tests run as root."""
 
@@ -9,7 +8,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,8 +24,6 @@ from churnml.serve.launch import free_port
 from churnml.sources.workspace import Workspace, open_workspace
 from churnml.stages.carry import open_newest
 from churnml.stages.project import Project
-from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
-from churnml.store.store import open_store
 
 NOW = datetime(2025, 1, 1)
 EVENTS = 3_000
@@ -96,7 +92,6 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         url = f"postgresql://churnml:told-to-nobody@127.0.0.1:{number}"
         with dbapi.connect(f"{url}/postgres", autocommit=True) as first, first.cursor() as cursor:
             cursor.execute("create database warehouse")
-            cursor.execute("create database books")
         with dbapi.connect(f"{url}/warehouse") as database, database.cursor() as cursor:
             for statement in STATEMENTS:
                 cursor.execute(statement)
@@ -194,27 +189,3 @@ def test_an_empty_schema_is_told(port: int) -> None:
     config = CONFIG.partition("[tables")[0] + 'schema = "nothing"\n'
     with pytest.raises(SourceError, match="no table in the schema nothing"):
         opened(port, config)
-
-
-def test_a_store_of_an_older_version_is_taken_to_this_one(port: int) -> None:
-    url = f"postgresql+psycopg://churnml:told-to-nobody@127.0.0.1:{port}/books"
-    day = datetime(2024, 3, 4)
-    old = AccountRow("a", day, None, None, None, 10.0, "USD", {})
-    score = ScoreRow(
-        "a", day, "churn", 90, 14, 0.3, "high", "ok", [], "call", 10.0, "USD", "v1", day
-    )
-    store = open_store(url)
-    store.write_book(ScoringRun("old", day, day, day, "champion", {}), [score], [old])
-    store.close()
-    with dbapi.connect(url.replace("+psycopg", "")) as database, database.cursor() as cursor:
-        cursor.execute("alter table score_rows drop column outlook")
-        cursor.execute("alter table account_rows drop column evidence")
-        cursor.execute("update churnml_schema set version = 1")
-        database.commit()
-    store = open_store(url)
-    book = store.account("a")
-    assert (book.account.evidence, book.scores[0].outlook) == ({}, {})
-    told = replace(old, evidence={"critics": ["champion"]})
-    store.write_book(ScoringRun("new", day, day, day, "champion", {}), [score], [told])
-    assert store.account("a").account.evidence == told.evidence
-    store.close()

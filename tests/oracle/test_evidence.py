@@ -130,7 +130,7 @@ def named(counts: Counter[str]) -> dict[str, Any] | None:
     return {"names": order[:NAMED], "count": len(order)}
 
 
-def modules(own: Counted, product: dict[str, float]) -> dict[str, Any]:
+def modules(own: Counted, product: dict[str, float], common: dict[str, float]) -> dict[str, Any]:
     now = own.by(lambda row: row["age"] < 28)
     before = own.by(lambda row: 28 <= row["age"] < 56)
     earlier = own.by(lambda row: 28 <= row["age"] < 118)
@@ -143,6 +143,7 @@ def modules(own: Counted, product: dict[str, float]) -> dict[str, Any]:
         "dropped": Counter({name: n for name, n in earlier.items() if name not in now}),
         "taken_up": Counter({name: n for name, n in now.items() if name not in earlier}),
         "fallen": before - now,
+        "unused": Counter({name: n for name, n in common.items() if not now[name] + earlier[name]}),
         "viewed": viewed,
         "viewed_only": Counter({name: n for name, n in viewed.items() if name not in done}),
         "completed": own.by(lambda row: row["age"] < 90 and row["stage"] == "complete"),
@@ -166,11 +167,15 @@ def test_evidence_equals_what_can_be_counted_by_hand(
     active = sum(bool(modules) for modules in completing.values())
     share = Counter(module for modules in completing.values() for module in modules)
     product = {name: n / active for name, n in share.items() if n / active >= PRODUCT_SHARE}
+    using = {account: set(one.by(lambda row: row["age"] < 118)) for account, one in own.items()}
+    alive = sum(bool(modules) for modules in using.values())
+    used_by = Counter(module for modules in using.values() for module in modules)
+    common = {name: n / alive for name, n in used_by.items() if n / alive >= PRODUCT_SHARE}
     known = {role for one in own.values() for role in KEY_ROLES if one.seen.holders((role,))}
     assert len(found) > 4
     for account, one in own.items():
         told = found[account]
-        assert told.get("modules", {}) == modules(one, product), account
+        assert told.get("modules", {}) == modules(one, product, common), account
         moves = {name: one.move(which) for name, which in MEASURES.items()}
         assert told.get("moves", {}) == {name: move for name, move in moves.items() if move}, (
             account

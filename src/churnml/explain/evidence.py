@@ -83,11 +83,13 @@ def shown_name(name: str, lang: str) -> str:
     return write(language(lang).phrases["quoted"], {"name": Shown(plain)}, lang)
 
 
-def _listed(items: Sequence[str], lang: str, style: str = "standard") -> str:
+def _listed(items: Sequence[str], lang: str, of: str = "both") -> str:
+    """A list as the language has it. of: "both", or "neither" for one after a negation."""
+    style = language(lang).phrases[f"list_{of}"]
     return format_list(list(items), style=style, locale=language(lang).locale)  # type: ignore[arg-type]
 
 
-def _modules(key: str, style: str = "standard") -> Callable[[Telling], Shown | None]:
+def _modules(key: str, of: str = "both") -> Callable[[Telling], Shown | None]:
     def fill(told: Telling) -> Shown | None:
         found = told.evidence.get("modules", {}).get(key)
         if not found:
@@ -96,7 +98,7 @@ def _modules(key: str, style: str = "standard") -> Callable[[Telling], Shown | N
         more = found["count"] - len(items)
         if more > 0:
             items.append(_phrase(told.lang, "more", n=_count(more, told.lang)).text)
-        return Shown(_listed(items, told.lang, style), float(found["count"]))
+        return Shown(_listed(items, told.lang, of), float(found["count"]))
 
     return fill
 
@@ -129,13 +131,16 @@ def _peers(told: Telling) -> Shown | None:
     if not peers or told.feature.name not in peers["medians"] or is_missing(value):
         return None
     theirs = change_of(told.feature, peers["medians"][told.feature.name])
-    apart = change_of(told.feature, float(value)) - theirs  # type: ignore[arg-type]
+    ours = change_of(told.feature, float(value))  # type: ignore[arg-type]
+    apart = ours - theirs
     more = (apart > 0) - (apart < 0)
     direction = direction_of(told.feature, told.target)
     speaks = direction * more == told.sign if direction else more == told.reading.sense
     if abs(apart) < PEERS_APART or not speaks:
         return None
     way = "steady" if abs(theirs) < PEERS_STEADY else "rose" if theirs > 0 else "fell"
+    if way != "steady" and abs(theirs) < abs(ours) and theirs * ours > 0:
+        way += "_less"
     by = Shown(change(abs(theirs), told.lang).text.removeprefix("+"))
     return _phrase(told.lang, f"peers_{peers['of']}_{way}", by=by)
 
@@ -292,7 +297,8 @@ _FILLS: Mapping[str, Callable[[Telling], Shown | None]] = {
     "viewed": _modules("viewed"),
     "viewed_only": _modules("viewed_only"),
     "completed": _modules("completed"),
-    "never": _modules("never", "or"),
+    "never": _modules("never", "neither"),
+    "unused": _modules("unused", "neither"),
     "top": _first_module("used"),
     "fallen": _first_module("fallen"),
     "who": _who,

@@ -19,9 +19,8 @@ from churnml.features.spec import Where
 from churnml.snapshots.views import AsOfView, ceil_day
 
 NAMED = 3  # modules that are named; of more, the number is told
-PRODUCT_SHARE = (
-    0.25  # a module in which fewer of the accounts complete anything is no gap to speak of
-)
+# A module that fewer of the accounts use, or complete anything in, is no gap to speak of.
+PRODUCT_SHARE = 0.25
 FEW_USERS = 3
 # Modules, and how each list is ordered: over a row of `evidence_modules`.
 LISTS = {
@@ -30,6 +29,7 @@ LISTS = {
     "dropped": ("earlier > 0 and now = 0", "earlier"),
     "taken_up": ("now > 0 and earlier = 0", "now"),
     "fallen": ("now < before", "before - now"),
+    "unused": ("is_common and now = 0 and earlier = 0", "common_share"),
 }
 STAGE_LISTS = {
     "viewed": ("viewed > 0", "viewed"),
@@ -100,7 +100,7 @@ class _Work:
         return passes(where, self._meanings, self._columns)
 
     def _use(self) -> None:
-        """`evidence_use` (n, user_id, module): what each person did where, by window."""
+        """`evidence_use` (n, u, module): what each person did where, by window."""
         view = AsOfView()
         occurred, seen = view.event_days()
         self.scratch.name(
@@ -114,7 +114,9 @@ class _Work:
             for name, which in self._counts.items()
             for when, near, far in (("now", 0, 28), ("before", 28, 56))
         ]
-        told.append("count(*) filter (where age >= 28) as earlier")
+        # The features' windows of modules that were dropped or taken up: 28 days and the 90 before.
+        told.append("count(*) filter (where age >= 28 and age < 118) as earlier")
+        told.append("min(age) as last")
         for name, stage, days in (
             ("viewed", "view", 28),
             ("done", "complete", 28),
@@ -122,20 +124,22 @@ class _Work:
         ):
             which = f"stage = '{stage}'" if "stage" in self._columns else "false"
             told.append(f"count(*) filter (where {which} and age < {days}) as {name}")
-        # The features' windows of modules that were dropped or taken up: 28 days and the 90 before.
+        told.append(f"bool_or({which}) as ever")
         self.scratch.make(
             "evidence_use",
-            f"select n, user_id, nullif(module, '') as module, {', '.join(told)} "
-            "from evidence_events where age < 118 group by all",
+            # A number for each person: grouping a log by text costs several times as much.
+            "select n, case when user_id is not null then hash(user_id) end as u, "
+            f"nullif(module, '') as module, {', '.join(told)} "
+            "from evidence_events group by all",
         )
 
     def _moves(self, name: str) -> list[tuple[int, Move]]:
         """Of each account whose count moved: by how much, and where most of that came from."""
         rows = self.scratch.rows(
-            f"with parts as (select n, user_id, module, {name}_now as now, {name}_before as before "
+            f"with parts as (select n, u, module, {name}_now as now, {name}_before as before "
             f"from evidence_use where {name}_now > 0 or {name}_before > 0), "
             "totals as (select n, cast(sum(now) - sum(before) as bigint) as moved, "
-            "count(distinct user_id) as users, count(distinct module) as modules "
+            "count(distinct u) as users, count(distinct module) as modules "
             "from parts group by n having moved <> 0), "
             "by_module as (select n, module, sum(now - before) * sign(any_value(moved)) as part "
             "from parts join totals using (n) where module is not null and modules > 1 "
@@ -143,13 +147,13 @@ class _Work:
             "top as (select n, module from by_module join totals using (n) "
             "where 2 * part >= abs(moved) "
             "qualify row_number() over (partition by n order by part desc, module) = 1), "
-            "by_user as (select p.n, p.user_id, "
+            "by_user as (select p.n, p.u, "
             "sum(p.now - p.before) * sign(any_value(t.moved)) as part "
             "from parts p join totals t using (n) left join top using (n) "
-            "where p.user_id is not null and (top.module is null or p.module = top.module) "
-            "group by p.n, p.user_id), "
+            "where p.u is not null and (top.module is null or p.module = top.module) "
+            "group by p.n, p.u), "
             "ranked as (select n, row_number() over w as place, sum(part) over w as told "
-            "from by_user window w as (partition by n order by part desc, user_id "
+            "from by_user window w as (partition by n order by part desc, u "
             "rows unbounded preceding)), "
             "few as (select n, min(place) as users from ranked join totals using (n) "
             f"where 2 * told >= abs(moved) and place <= {FEW_USERS} and 2 * place <= totals.users "
@@ -170,34 +174,32 @@ class _Work:
     def _modules(self) -> list[tuple[int, dict[str, Names]]]:
         """Modules by what was done there: in use now, gone, taken up; with stages, also completed."""
         lists = dict(LISTS)
-        staged = "stage" in self._columns
-        ever = "select null::integer as n, null::varchar as module where false"
-        if staged:
+        if "stage" in self._columns:
             lists |= STAGE_LISTS
-            ever = (
-                "select distinct n, nullif(module, '') as module from evidence_events "
-                f"where {self._passes(Where(stage='complete'))}"
-            )
         self.scratch.make(
             "evidence_modules",
             f"with own as (select n, module, cast(sum(events_now) as bigint) as now, "
             "cast(sum(events_before) as bigint) as before, cast(sum(earlier) as bigint) as earlier, "
             "cast(sum(viewed) as bigint) as viewed, cast(sum(done) as bigint) as done, "
-            "cast(sum(done_90d) as bigint) as done_90d "
+            "cast(sum(done_90d) as bigint) as done_90d, bool_or(ever) as ever "
             "from evidence_use where module is not null group by n, module), "
-            # In what share of the accounts that complete anything a module is completed in.
-            "product as (select module, count(*) / (select count(distinct n) from own "
-            "where done_90d > 0) as product_share from own where done_90d > 0 group by module), "
-            f"ever as ({ever}), cross_product as (select n, module from spine, product "
-            f"where product_share >= {PRODUCT_SHARE}), "
+            # What share of the accounts that use anything use a module, and complete things in it.
+            "alive as (select *, now + earlier > 0 as uses, done_90d > 0 as does from own), "
+            "product as (select module, count(*) filter (where uses) / (select "
+            "count(distinct n) from alive where uses) as common_share, count(*) filter (where does) "
+            "/ nullif((select count(distinct n) from alive where does), 0) as product_share "
+            "from alive group by module), "
+            "cross_product as (select n, module from spine, product "
+            f"where product_share >= {PRODUCT_SHARE} or common_share >= {PRODUCT_SHARE}), "
             "named as (select n, module from own union select n, module from cross_product) "
             "select named.*, coalesce(now, 0) as now, coalesce(before, 0) as before, "
             "coalesce(earlier, 0) as earlier, coalesce(viewed, 0) as viewed, "
             "coalesce(done, 0) as done, coalesce(done_90d, 0) as done_90d, "
             f"coalesce(product_share >= {PRODUCT_SHARE}, false) as is_product, "
-            "coalesce(product_share, 0) as product_share, ever.n is not null as ever "
-            "from named left join own using (n, module) left join product using (module) "
-            "left join ever using (n, module)",
+            f"coalesce(common_share >= {PRODUCT_SHARE}, false) as is_common, "
+            "coalesce(product_share, 0) as product_share, "
+            "coalesce(common_share, 0) as common_share, coalesce(ever, false) as ever "
+            "from named left join own using (n, module) left join product using (module)",
         )
         wanted = ", ".join(
             f"(list(module order by {order} desc, module) filter (where {which}))[1:{NAMED}], "
@@ -214,24 +216,21 @@ class _Work:
     def _roles(self) -> list[tuple[int, str, Role]]:
         """Who holds, left and fell silent in each key role."""
         seen = "user_id" in self._columns
-        lasts = (
-            "select null::integer as n, null::varchar as user_id, null::bigint as age where false"
-        )
+        lasts = "select null::integer as n, null::ubigint as u, null::bigint as age where false"
         if seen:
             lasts = (
-                "select n, user_id, min(age) as age from evidence_events "
-                "where user_id in (select user_id from users) group by n, user_id"
+                "select n, u, min(last) as age from evidence_use where u is not null group by n, u"
             )
         roles = ", ".join(f"'{role}'" for role in KEY_ROLES)
         rows = self.scratch.rows(
-            "with held as (select n, user_id, role, "
+            "with held as (select n, user_id, hash(user_id) as u, role, "
             "valid_to is not null and valid_to <= as_of as over, "
             f"a - {ceil_day('valid_to')} as ago from {visible('users')}), "
             # As in engine_tables: who holds no role any more has left; a role that changes is none.
             "people as (select *, bool_and(over) over (partition by n, user_id) as gone from held), "
             f"lasts as ({lasts}), own as (select n, role, user_id, bool_or(not over) as holds, "
             "min(ago) filter (where gone) as left_ago, any_value(age) as age "
-            f"from people left join lasts using (n, user_id) where role in ({roles}) "
+            f"from people left join lasts using (n, u) where role in ({roles}) "
             "group by n, role, user_id) "
             "select n, role, count(*) filter (where holds), min(left_ago), "
             "count(*) filter (where left_ago < 90), min(age) filter (where holds) "
