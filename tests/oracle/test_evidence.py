@@ -12,12 +12,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from churnml.config import CohortConfig, LedgerConfig, parse_config
+from churnml.config import LANGUAGES, CohortConfig, LedgerConfig, parse_config
 from churnml.contract.tables import KEY_ROLES
+from churnml.explain.tell import Teller
 from churnml.features.engine_evidence import FEW_USERS, NAMED, PRODUCT_SHARE, account_evidence
-from churnml.features.evidence import Evidence
+from churnml.features.evidence import Evidence, with_peers
+from churnml.features.spec import FAMILIES
 from churnml.snapshots.cohort import build_spine
 from churnml.sources.workspace import open_workspace
+from churnml.stages.build import build
+from churnml.stages.score import feature_dicts
 
 sys.path.insert(0, str(Path(__file__).parent))
 import company
@@ -25,6 +29,7 @@ from seen import Row, Seen, days_ago
 
 AS_OF = [datetime(2024, 5, 6), datetime(2024, 6, 15), datetime(2024, 9, 2)]
 CONFIG = parse_config('[source]\npath = "."\ndata_through = 2024-09-16')
+CONFIG_YOUNG = parse_config('[source]\npath = "."\n[cohort]\nmin_age_days = 0')
 MEASURES = {
     "events": lambda row: True,
     "completed": lambda row: row["stage"] == "complete",
@@ -257,3 +262,27 @@ def test_no_evidence_names_a_person(tmp_path: Path) -> None:
         people = set(tables["users"].user_id) | set(tables["events"].user_id)
         assert len(people) > 20
         assert not [user for user in people if user in text]
+
+
+def test_no_sentence_names_a_person(tmp_path: Path) -> None:
+    """Every feature of every account, for and against, in every language, with all its evidence."""
+    tables = company.tables(3, accounts=24)
+    workspace = open_workspace(
+        CONFIG, company.write(tables, tmp_path), {}, datetime(2026, 1, 1), threads=1
+    )
+    built = build(workspace, CONFIG_YOUNG, AS_OF[:1], FAMILIES)
+    found = account_evidence(workspace.connection, workspace.columns, workspace.meanings)
+    workspace.close()
+    told = with_peers(found, built.frame, built.context["segment"])
+    people = set(tables["users"].user_id) | set(tables["events"].user_id)
+    plain = feature_dicts(built.frame, built.features)
+    fuller = 0
+    for lang in LANGUAGES:
+        teller = Teller("churn", lang, "USD", {})
+        for row, own in zip(plain, told, strict=True):
+            for name in row:
+                for sign in (+1, -1):
+                    text = teller.tell(name, sign, row, AS_OF[0], own)
+                    fuller += text != teller.tell(name, sign, row, AS_OF[0])
+                    assert not [user for user in people if user in text], (name, text)
+    assert fuller > 100

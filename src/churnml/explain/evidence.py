@@ -35,6 +35,7 @@ MOVED = {
 }
 ROLES = ("champion", "executive", "admin", "contact")  # whose departure is told first
 SILENT_DAYS = 28
+SOON_DAYS = 7  # nobody is expected to have taken over by then
 MOST_ROLES = 2
 PEERS_STEADY = 0.05
 PEERS_APART = 0.1  # peers who moved nearly as far say nothing about this account
@@ -197,13 +198,13 @@ def _left_days(told: Telling) -> Shown | None:
 def _since(told: Telling) -> Shown | None:
     """That nobody of the role has done anything since somebody left it; nothing if somebody has."""
     left = _left(told)
-    if left is None:
+    if left is None or left[1]["left_days"] < SOON_DAYS:
         return None
     role = left[1]
     if not role["holders"]:
         return _phrase(told.lang, "since_empty")
     silent = role.get("silent_days", 0)
-    if silent is None or silent >= role["left_days"] > 0:
+    if silent is None or silent >= role["left_days"]:
         return _phrase(told.lang, "since_silent")
     return None
 
@@ -258,19 +259,22 @@ def _silent(told: Telling) -> Shown | None:
 
 def _critics(told: Telling) -> Shown | None:
     """Key roles of those who answered a low NPS."""
+    return _listed_roles(_critic_roles(told), told.lang)
+
+
+def _critic(told: Telling) -> Shown | None:
+    """The key role of the one who gave the only low answer (the first, if they hold several)."""
+    roles = _critic_roles(told)
+    return Shown(roles[0]) if roles and told.row.get(told.feature.name) == 1 else None
+
+
+def _critic_roles(told: Telling) -> list[str]:
     words, roles = language(told.lang).roles, told.evidence.get("roles", {})
-    items = [
+    return [
         words[name]["the" if roles.get(name, {}).get("holders") == 1 else "a"]
         for name in ROLES
         if name in told.evidence.get("critics", [])
     ]
-    return _listed_roles(items, told.lang)
-
-
-def _critic(told: Telling) -> Shown | None:
-    """The same where there is one answer, of somebody in one role."""
-    one = told.row.get(told.feature.name) == 1 and len(told.evidence.get("critics", [])) == 1
-    return _critics(told) if one else None
 
 
 def _vacant(told: Telling) -> Shown | None:
