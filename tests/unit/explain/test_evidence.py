@@ -32,7 +32,7 @@ def fell(**move: Any) -> str:
 
 
 def test_most_of_a_fall_is_told_by_users_and_module_as_far_as_known() -> None:
-    begin = "Use fell from 200 to 100 events a week (−50% in four weeks), most of it "
+    begin = "Use fell from 200 to 100 events a week (−50% in four weeks), mostly "
     assert fell(users=2, module="analyse") == begin + "from 2 users in “analyse”"
     assert fell(users=1) == begin + "from 1 user"
     assert fell(module="analyse") == begin + "in “analyse”"
@@ -40,7 +40,7 @@ def test_most_of_a_fall_is_told_by_users_and_module_as_far_as_known() -> None:
 
 
 def test_a_move_that_went_the_other_way_is_not_told() -> None:
-    assert "most of it" not in said(FELL, ROW, {"moves": {"events": {"moved": 9, "users": 1}}})
+    assert "mostly" not in said(FELL, ROW, {"moves": {"events": {"moved": 9, "users": 1}}})
 
 
 def peers(of: str, median: float) -> Evidence:
@@ -51,8 +51,8 @@ def peers(of: str, median: float) -> Evidence:
     ("median", "end"),
     [
         (0.02, "accounts like this one held steady"),
-        (0.2, "accounts like this one were up 20%"),
-        (-0.2, "accounts like this one were down only 20%"),
+        (0.2, "accounts like this one rose 20%"),
+        (-0.2, "accounts like this one fell only 20%"),
     ],
 )
 def test_peers_are_told_beside_a_fall_of_ones_own(median: float, end: str) -> None:
