@@ -1,4 +1,4 @@
-"""A dozen accounts as a CSM reads about them: reasons and action, in every language.
+"""Some twenty accounts as a CSM reads about them: reasons and action, in every language.
 
 Compared word for word with accounts.md. After a change of words, write it anew with
 `CHURNML_REWRITE_GOLDEN=1 pytest tests/golden` and read it through: would a CSM say that?"""
@@ -18,6 +18,7 @@ from churnml.actions.choose import choose_play
 from churnml.config import LANGUAGES
 from churnml.explain.language import language
 from churnml.explain.reasons import reasons_for
+from churnml.features.evidence import Evidence
 
 GOLDEN = Path(__file__).parent / "accounts.md"
 AS_OF = datetime(2024, 3, 4)
@@ -52,6 +53,8 @@ TYPICAL = {
     "nps_last": 8.0,
     "milestones_reached_share": 0.9,
     "employee_count": 150.0,
+    "completed_segment_rank": 0.5,
+    "modules_segment_rank": 0.5,
 }
 REFERENCE = {name: {"median": median} for name, median in TYPICAL.items()}
 
@@ -67,6 +70,7 @@ class Account:
     tier: str = "high"
     status: str = "ok"
     seen: dict[str, float | str | None] = field(default_factory=dict)  # beside the model's features
+    evidence: Evidence | None = None
 
 
 ACCOUNTS = (
@@ -163,6 +167,68 @@ ACCOUNTS = (
         tier="unknown",
         status="too_little_data",
     ),
+    Account(
+        "Logins halved, and the evidence says where",
+        {"logins_change_28d_share": 1.1, "modules_change_28d_share": 0.4,
+         "completed_segment_rank": 0.3, "active_users_28d_seat_share": -0.3},
+        {"logins_change_28d_share": -0.5, "modules_change_28d_share": -0.5,
+         "completed_segment_rank": 0.18, "active_users_28d_seat_share": 0.9},
+        seen={"logins_28d_per_week": 100.0, "modules_28d": 2.0, "completed_28d_per_week": 3.0},
+        evidence={
+            "moves": {"logins": {"moved": -400, "module": "analyse", "users": 2}},
+            "modules": {"gone": {"names": ["analyse", "share"], "count": 2},
+                        "never": {"names": ["collect"], "count": 1}},
+            "peers": {"of": "segment", "medians": {"logins_change_28d_share": 0.01}},
+        },
+    ),
+    Account(
+        "The champion left, and nobody has taken over",
+        {"key_users_left_90d": 0.9, "lifecycle_stage": 0.4, "nps_last": 0.3},
+        {"key_users_left_90d": 1.0, "lifecycle_stage": "renewing", "nps_last": 5.5},
+        seen={"days_to_renewal": 27.0},
+        tier="critical",
+        evidence={
+            "roles": {"champion": {"holders": 0, "left_days": 23, "left_90d": 1},
+                      "executive": {"holders": 1, "silent_days": 3}},
+            "critics": ["executive"],
+        },
+    ),
+    Account(
+        "Two left, and the other champion is silent",
+        {"key_users_left_90d": 0.5, "days_since_key_user_left": 0.4,
+         "days_since_champion_event": 0.9},
+        {"key_users_left_90d": 2.0, "days_since_key_user_left": 23.0,
+         "days_since_champion_event": 31.0},
+        tier="critical",
+        evidence={
+            "roles": {"champion": {"holders": 1, "left_days": 23, "left_90d": 1, "silent_days": 31},
+                      "admin": {"holders": 2, "left_days": 60, "left_90d": 1, "silent_days": 4}},
+        },
+    ),
+    Account(
+        "Looks at two modules and never completed anything elsewhere",
+        {"completed_of_viewed_28d_share": 0.8, "modules_28d": 0.5, "open_tickets": 0.2},
+        {"completed_of_viewed_28d_share": 0.0, "modules_28d": 2.0, "open_tickets": 2.0},
+        seen={"oldest_open_ticket_days": 12.0},
+        evidence={
+            "modules": {"viewed": {"names": ["monitor", "visualise"], "count": 2},
+                        "used": {"names": ["monitor", "visualise"], "count": 2},
+                        "never": {"names": ["collect", "analyse"], "count": 2},
+                        "unused": {"names": ["collect"], "count": 1}},
+        },
+    ),
+    Account(
+        "Use grew while others' fell",
+        {"events_change_28d_share": -0.7, "modules_segment_rank": -0.4, "tenure_days": 0.1},
+        {"events_change_28d_share": 0.25, "modules_segment_rank": 0.9, "tenure_days": 900.0},
+        seen={"events_28d_per_week": 250.0, "modules_28d": 5.0},
+        tier="low",
+        evidence={
+            "moves": {"events": {"moved": 200, "users": 1}},
+            "modules": {"used": {"names": ["share", "collect", "monitor"], "count": 5}},
+            "peers": {"of": "all", "medians": {"events_change_28d_share": -0.18}},
+        },
+    ),
 )  # fmt: skip
 
 
@@ -172,6 +238,7 @@ def _lines(account: Account, lang: str) -> Iterator[str]:
     reasons = reasons_for(
         row, list(account.contributions), np.array(list(account.contributions.values())),
         account.target, lang, "USD", REFERENCE, as_of=AS_OF,
+        evidence=account.evidence,
     )  # fmt: skip
     play = choose_play(account.target, account.tier, account.status, reasons, row)
     action = render_action(play, lang, reasons, row, "USD")
@@ -191,7 +258,7 @@ def _lines(account: Account, lang: str) -> Iterator[str]:
 
 
 def test_accounts_read_as_they_were_read_through() -> None:
-    text = "# A dozen accounts\n"
+    text = "# Some twenty accounts\n"
     for account in ACCOUNTS:
         text += f"\n## {account.title}\n"
         for lang in LANGUAGES:
@@ -199,3 +266,18 @@ def test_accounts_read_as_they_were_read_through() -> None:
     if os.environ.get("CHURNML_REWRITE_GOLDEN"):
         GOLDEN.write_text(text, "utf-8")
     assert text == GOLDEN.read_text("utf-8")
+
+
+def test_a_sentence_with_evidence_is_short_enough_to_be_said() -> None:
+    told = [
+        reason.text
+        for account in ACCOUNTS
+        if account.evidence
+        for reason in reasons_for(
+            {**account.row, **account.seen}, list(account.contributions),
+            np.array(list(account.contributions.values())), account.target, "en", "USD", REFERENCE,
+            as_of=AS_OF, evidence=account.evidence,
+        )
+    ]  # fmt: skip
+    assert len(told) > 12
+    assert [text for text in told if len(text) > 140] == []

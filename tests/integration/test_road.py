@@ -69,6 +69,19 @@ def test_a_challengers_rows_all_say_unpromoted_and_leave_the_book_alone(
     assert churnml("explain", account, "--json", cwd=project) == told
 
 
+def test_what_is_told_again_from_the_store_is_what_was_scored(churnml: Any, project: Path) -> None:
+    scored = pd.read_parquet(project / "scores.parquet")
+    pieces: set[str] = set()
+    for account in scored["account_id"].unique()[:5]:
+        told = json.loads(churnml("explain", account, "--json", cwd=project))
+        pieces |= set(told["account"]["evidence"])
+        mine = scored[scored["account_id"] == account].set_index("target")
+        for item in told["scores"]:
+            texts = [reason["text"] for reason in mine.loc[item["score"]["target"], "reasons"]]
+            assert [reason["text"] for reason in item["reasons"]] == texts
+    assert {"modules", "moves", "roles", "peers"} <= pieces
+
+
 @pytest.mark.parametrize("lang", ["en", "zh", "ja"])
 def test_explain_and_report_speak_three_languages(churnml: Any, project: Path, lang: str) -> None:
     account = pd.read_parquet(project / "scores.parquet")["account_id"].iloc[0]

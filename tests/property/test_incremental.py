@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 
 from churnml.config import parse_config
+from churnml.features.engine_evidence import account_evidence
+from churnml.features.evidence import Evidence
 from churnml.features.horizon import kept_columns
 from churnml.features.spec import FAMILIES
 from churnml.snapshots.carry import read_papers
@@ -73,6 +75,10 @@ class Company:
             "columns": workspace.columns,
             "meanings": workspace.meanings,
         }
+
+    def evidence(self, workspace: Workspace) -> dict[str, Evidence]:
+        self.built(workspace)
+        return account_evidence(workspace.connection, workspace.columns, workspace.meanings)
 
 
 def tables(seed: int) -> dict[str, pd.DataFrame]:
@@ -181,4 +187,19 @@ def test_every_feature_is_that_of_the_full_build_bit_for_bit_day_after_day(tmp_p
         assert reading.why is None, reading.sentence()
         assert len(incremental.frame) > 5
         assert_same(incremental, made.read_whole(made.built))
+        before = day
+
+
+def test_evidence_is_that_of_the_full_build_day_after_day(tmp_path: Path) -> None:
+    made, before = begun(tmp_path, "parquet"), FIRST
+    for days in (1, 6, 13):
+        day = FIRST + days * ONE_DAY
+        made.until(day, before)
+        incremental, reading = made.newest(made.evidence)
+        assert reading.why is None, reading.sentence()
+        assert incremental == made.read_whole(made.evidence)
+        never = [one for one in incremental.values() if "never" in one.get("modules", {})]
+        silent = [role for one in incremental.values() for role in one.get("roles", {}).values()]
+        assert never
+        assert any(role.get("silent_days") is not None for role in silent)
         before = day

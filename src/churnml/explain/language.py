@@ -27,7 +27,8 @@ class Language:
     units: number words of durations. targets: name, outcome, raises, lowers. tiers, statuses, who:
     a name each. change: why a score changed. drivers: name, neutral, no_data. features: sentences by
     reading (see reading.py), of every feature of the catalogue. named: those that speak by the sentences
-    of their kind.
+    of their kind. fuller: sentences that need the account's evidence (evidence.py), by feature and
+    reading. phrases, roles: the parts of such sentences. stages: of an account's life.
     """
 
     code: str
@@ -41,6 +42,10 @@ class Language:
     drivers: Mapping[str, Mapping[str, str]]
     features: Mapping[str, Mapping[str, str]]
     named: frozenset[str]
+    fuller: Mapping[str, Mapping[str, tuple[str, ...]]]
+    phrases: Mapping[str, str]
+    roles: Mapping[str, Mapping[str, str]]
+    stages: Mapping[str, str]
 
 
 @cache
@@ -55,15 +60,22 @@ def language(code: str) -> Language:
         )
     text = (resources.files("churnml.explain") / "words" / f"{code}.toml").read_text("utf-8")
     words: dict[str, Any] = tomllib.loads(text)
-    sentences, names = words.pop("sentences"), words.pop("names")
+    sentences, names = words.pop("sentences"), words.pop("names", {})
     own = words.pop("features")
     features = {
         feature.name: own.get(feature.name)
         or _spoken(sentences[_kind(feature)], names.get(feature.name, feature.what))
         for feature in CATALOG
     }
+    fuller = {
+        name: {
+            key: (told,) if isinstance(told, str) else tuple(told) for key, told in entry.items()
+        }
+        for name, entry in words.pop("fuller").items()
+    }
     return Language(
         code=code,
+        fuller=fuller,
         locale=Locale.parse(words.pop("locale")),
         features=features,
         named=frozenset(features.keys() - own.keys()),

@@ -17,6 +17,7 @@ from churnml.errors import ChurnmlError
 from churnml.explain.drivers import by_driver, declared, driver_columns
 from churnml.explain.reading import Row, Value, is_missing
 from churnml.explain.tell import Teller
+from churnml.features.evidence import Evidence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,19 +71,21 @@ def reasons_for(
     top: int = 3,
     keep: int = 2,
     as_of: datetime | None = None,
+    evidence: Evidence | None = None,
 ) -> list[Reason]:
     """The reasons of one score: up to `top` that raise the probability, then up to `keep` that
     lower it, strongest first.
 
     row_features: the snapshot's features by name (more than the model's are welcome: they tell
     "from 200 to 100"). contributions: (f,) log-odds, as `features`. reference: the bundle's.
-    as_of: where given, dates are told beside days.
+    as_of: where given, dates are told beside days. evidence: what stands behind the numbers, where it
+    is known: modules, roles and peers are told then.
     Raises: ChurnmlError for contributions of another shape or features of another catalogue,
     ConfigError for an unknown language, NotFound for an unknown target.
     """
     ranking = _Ranking(features, Teller(target, lang, currency, reference), top, keep)
     matrix = np.asarray(contributions, dtype=float).reshape(1, -1)
-    return ranking.reasons([row_features], matrix, [as_of])[0]
+    return ranking.reasons([(row_features, as_of, evidence)], matrix)[0]
 
 
 def reasons_for_rows(
@@ -95,11 +98,12 @@ def reasons_for_rows(
     reference: Mapping[str, Any],
     top: int = 3,
     keep: int = 2,
+    evidence: Sequence[Evidence] | None = None,
 ) -> list[list[Reason]]:
     """`reasons_for` for every row of a features frame, in its order.
 
     frame: n rows with the features as columns (and `as_of`, where dates are to be told).
-    contributions: (n, f) log-odds.
+    contributions: (n, f) log-odds. evidence: of each row.
     Raises: as `reasons_for`; also ChurnmlError if there are not as many rows as contributions.
     """
     if len(frame) != len(contributions):
@@ -111,12 +115,21 @@ def reasons_for_rows(
     moments: list[datetime | None] = [None] * len(frame)
     if "as_of" in frame:
         moments = list(frame["as_of"].dt.to_pydatetime())
-    return ranking.reasons(_rows(frame), np.asarray(contributions, dtype=float), moments)
+    beside: Sequence[Evidence | None] = evidence if evidence is not None else [None] * len(frame)
+    told = list(zip(_rows(frame), moments, beside, strict=True))
+    return ranking.reasons(told, np.asarray(contributions, dtype=float))
 
 
-def retell(reason: Reason, row_features: Row, teller: Teller, as_of: datetime | None = None) -> str:
-    """The text of a stored reason in the teller's language, from the stored features of its row."""
-    return teller.tell(reason.feature, -1 if reason.protective else +1, row_features, as_of)
+def retell(
+    reason: Reason,
+    row_features: Row,
+    teller: Teller,
+    as_of: datetime | None = None,
+    evidence: Evidence | None = None,
+) -> str:
+    """The text of a stored reason in the teller's language, from its stored features and evidence."""
+    sign = -1 if reason.protective else +1
+    return teller.tell(reason.feature, sign, row_features, as_of, evidence)
 
 
 def _rows(frame: pd.DataFrame) -> list[Row]:
@@ -132,6 +145,9 @@ def _rows(frame: pd.DataFrame) -> list[Row]:
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
+Account = tuple[Row, datetime | None, Evidence | None]  # all that its sentences are told from
+
+
 class _Ranking:
     """Ranks drivers and picks their speakers, for many rows of one model and one teller."""
 
@@ -143,49 +159,41 @@ class _Ranking:
         self._columns = driver_columns(features)
         self._units = {name: declared(name).unit for name in features}
 
-    def reasons(
-        self, rows: Sequence[Row], contributions: np.ndarray, moments: Sequence[datetime | None]
-    ) -> list[list[Reason]]:
+    def reasons(self, accounts: Sequence[Account], contributions: np.ndarray) -> list[list[Reason]]:
         drivers, sums = by_driver(self._features, contributions)
         order = np.argsort(-sums, axis=1, kind="stable")  # ties: the catalogue's order of drivers
         ranked = []
-        for row, own, driver_sums, places, moment in zip(
-            rows, contributions.tolist(), sums.tolist(), order.tolist(), moments, strict=True
+        for account, own, driver_sums, places in zip(
+            accounts, contributions.tolist(), sums.tolist(), order.tolist(), strict=True
         ):
             pulls = [(drivers[place], driver_sums[place]) for place in places]
             raising = [pull for pull in pulls if pull[1] >= LEAST_LOG_ODDS][: self._top]
             keeping = [pull for pull in reversed(pulls) if pull[1] <= -LEAST_LOG_ODDS]
-            reasons = [self._reason(row, own, *pull, moment) for pull in raising]
-            reasons += self._keeping(row, own, keeping, moment)
+            reasons = [self._reason(account, own, *pull) for pull in raising]
+            reasons += self._keeping(account, own, keeping)
             ranked.append(reasons)
         return ranked
 
     def _keeping(
-        self,
-        row: Row,
-        own: Sequence[float],
-        pulls: Sequence[tuple[str, float]],
-        moment: datetime | None,
+        self, account: Account, own: Sequence[float], pulls: Sequence[tuple[str, float]]
     ) -> list[Reason]:
         kept: list[Reason] = []
         for driver, pull in pulls:
             if len(kept) == self._keep:
                 break
-            reason = self._reason(row, own, driver, pull, moment)
+            reason = self._reason(account, own, driver, pull)
             # "No data" keeps nobody: what cannot be said of a protective driver is left out.
-            if reason.value is not None or self._speaks(reason, row, moment):
+            if reason.value is not None or self._speaks(reason, account):
                 kept.append(reason)
         return kept
 
-    def _speaks(self, reason: Reason, row: Row, moment: datetime | None) -> bool:
-        return self._teller.sentence(reason.feature, -1, row, moment) is not None
+    def _speaks(self, reason: Reason, account: Account) -> bool:
+        return self._teller.sentence(reason.feature, -1, *account) is not None
 
-    def _reason(
-        self, row: Row, own: Sequence[float], driver: str, pull: float, moment: datetime | None
-    ) -> Reason:
+    def _reason(self, account: Account, own: Sequence[float], driver: str, pull: float) -> Reason:
         sign = 1 if pull > 0 else -1
-        name, text = self._speaker(row, own, driver, sign, moment)
-        value = row.get(name)
+        name, text = self._speaker(account, own, driver, sign)
+        value = account[0].get(name)
         return Reason(
             driver=driver,
             feature=name,
@@ -197,14 +205,15 @@ class _Ranking:
         )
 
     def _speaker(
-        self, row: Row, own: Sequence[float], driver: str, sign: int, moment: datetime | None
+        self, account: Account, own: Sequence[float], driver: str, sign: int
     ) -> tuple[str, str]:
+        row, moment, _ = account
         pulling = [place for place in self._columns[driver] if own[place] * sign > 0]  # type: ignore[index]
         pulling.sort(key=lambda place: -abs(own[place]))  # stable: ties in the model's order
         least = SPEAKS_SHARE * abs(own[pulling[0]])
         names = [self._features[place] for place in pulling if abs(own[place]) >= least]
         for name in names:
-            text = self._teller.sentence(name, sign, row, moment)
+            text = self._teller.sentence(name, sign, *account)
             if text is not None:
                 return name, text
         with_value = [name for name in names if not is_missing(row.get(name))]

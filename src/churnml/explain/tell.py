@@ -2,7 +2,8 @@
 nothing.
 
 A sentence is told only where it agrees with its contribution (reading.py); otherwise the driver's
-neutral text states the number and leaves the judgement out."""
+neutral text states the number and leaves the judgement out. Where there is evidence beside the number
+(evidence.py), a fuller sentence tells it."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import Any
 
 from churnml.errors import NotFound
 from churnml.explain.drivers import declared
+from churnml.explain.evidence import Telling, evidence_in
 from churnml.explain.language import language
 from churnml.explain.reading import (
     Peers,
@@ -25,9 +27,23 @@ from churnml.explain.reading import (
     sister_of,
 )
 from churnml.explain.text import Kind, Shown, change, day, kind_of, number, placeholders, write
+from churnml.features.evidence import Evidence
 from churnml.features.spec import Feature, is_change
 
 DATED = frozenset({"days_to_renewal"})  # as_of + value is the day itself, not a day around it
+STAGE = "lifecycle_stage"  # our own words, unlike the company's segments and regions
+# What another feature of the same row says of the same thing, in its own unit.
+BESIDE = {
+    "events_segment_rank": "events_28d_per_week",
+    "events_change_28d_segment_rank": "events_change_28d_share",
+    "completed_segment_rank": "completed_28d_per_week",
+    "modules_segment_rank": "modules_28d",
+    "active_users_segment_rank": "active_users_28d",
+    "active_users_seat_segment_rank": "active_users_28d_seat_share",
+    "mrr_segment_rank": "mrr",
+    "lifecycle_stage": "days_to_renewal",
+    "open_tickets": "oldest_open_ticket_days",
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,7 @@ class _Voice:
     sister: str | None
     sister_kind: Kind
     words: Mapping[str, str]
+    fuller: Mapping[str, tuple[str, ...]]
     peers: Peers | None
     typical: Shown | None
 
@@ -64,12 +81,27 @@ class Teller:
                 "Choose one."
             )
 
-    def sentence(self, name: str, sign: int, row: Row, as_of: datetime | None = None) -> str | None:
-        """What the feature says for a contribution of this sign; None if it would say otherwise."""
+    def sentence(
+        self,
+        name: str,
+        sign: int,
+        row: Row,
+        as_of: datetime | None = None,
+        evidence: Evidence | None = None,
+    ) -> str | None:
+        """What the feature says for a contribution of this sign; None if it would say otherwise.
+
+        evidence: the account's, where there is any; without it the number speaks alone.
+        """
         voice = self._voice(name)
         reading = read(voice.feature, row, voice.peers)
         if not agrees(voice.feature, reading, self.target, sign):
             return None
+        if evidence and reading.key in voice.fuller:
+            told = Telling(voice.feature, reading, sign, self.target, row, evidence, self.lang)
+            text = self._fuller(voice, told, as_of)
+            if text is not None:
+                return text
         template = voice.words.get(reading.key)
         if template is None and reading.key == "zero":
             template = voice.words.get("down")
@@ -89,13 +121,32 @@ class Teller:
         numbers = self._numbers(voice, driver["neutral"], row, as_of)
         return write(driver["neutral"], {**numbers, "fact": Shown(fact)}, self.lang)
 
-    def tell(self, name: str, sign: int, row: Row, as_of: datetime | None = None) -> str:
+    def tell(
+        self,
+        name: str,
+        sign: int,
+        row: Row,
+        as_of: datetime | None = None,
+        evidence: Evidence | None = None,
+    ) -> str:
         """The sentence where it agrees with the sign of the contribution, else the neutral text.
 
         Depends on nothing else: a stored reason is told again in another language by its feature,
-        its sign and the stored features of its row.
+        its sign and the stored features and evidence of its row.
         """
-        return self.sentence(name, sign, row, as_of) or self.neutral(name, row, as_of)
+        return self.sentence(name, sign, row, as_of, evidence) or self.neutral(name, row, as_of)
+
+    def _fuller(self, voice: _Voice, told: Telling, as_of: datetime | None) -> str | None:
+        """The first sentence that the account's evidence fills; None if it fills none."""
+        for template in voice.fuller[told.reading.key]:
+            asked = placeholders(template)
+            shown = evidence_in(told, asked)
+            if not shown:
+                continue
+            shown |= self._numbers(voice, template, told.row, as_of)
+            if all(may_lack or name in shown for name, may_lack in asked.items()):
+                return write(template, shown, self.lang)
+        return None
 
     def _voice(self, name: str) -> _Voice:
         voice = self._voices.get(name)
@@ -119,6 +170,7 @@ class Teller:
             sister=sister,
             sister_kind=kind_of(declared(sister)) if sister else "count",
             words=self._words.features[name],
+            fuller=self._words.fuller.get(name, {}),
             peers=peers,
             typical=typical,
         )
@@ -128,10 +180,12 @@ class Teller:
     ) -> dict[str, Shown]:
         """The numbers that a template asks for and the row has."""
         value = row.get(voice.feature.name)
-        if isinstance(value, str):
-            return {"value": Shown(value)}
         asked = placeholders(template)
         shown: dict[str, Shown] = {}
+        if "own" in asked:
+            self._add_own(voice, row, shown)
+        if isinstance(value, str):
+            return {**shown, "value": Shown(self._category(voice, value, row))}
         if "now" in asked or "before" in asked:
             self._add_past(voice, row, shown)
         if value is None or is_missing(value):
@@ -140,9 +194,27 @@ class Teller:
         shown["change" if voice.is_change else "value"] = mine
         if voice.typical is not None and voice.typical.text != mine.text:
             shown["typical"] = voice.typical  # "5 (typical here: 5)" says nothing
+        if "rest" in asked:
+            shown["rest"] = self._shown(voice.feature, voice.kind, 1 - float(value))
         if "date" in asked and as_of is not None and voice.feature.name in DATED:
             shown["date"] = day((as_of + timedelta(days=float(value))).date(), self.lang)
         return shown
+
+    def _category(self, voice: _Voice, value: str, row: Row) -> str:
+        """A category as it is said: the company's word, or ours for the stage of the contract."""
+        stage = self._words.stages.get(value) if voice.feature.name == STAGE else None
+        if stage is None:
+            return value
+        own: dict[str, Shown] = {}
+        self._add_own(voice, row, own)
+        return write(stage, own, self.lang)
+
+    def _add_own(self, voice: _Voice, row: Row, shown: dict[str, Shown]) -> None:
+        beside = declared(BESIDE[voice.feature.name])
+        value = row.get(beside.name)
+        if value is None or is_missing(value) or (float(value) <= 0 and not is_change(beside)):
+            return
+        shown["own"] = self._shown(beside, kind_of(beside), float(value))
 
     def _add_past(self, voice: _Voice, row: Row, shown: dict[str, Shown]) -> None:
         now = row.get(voice.sister) if voice.sister else None

@@ -5,7 +5,7 @@ any join: a row that has passed a join costs several times as much to look at.""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from churnml.features.engine_grid import Grid, anybody
 from churnml.features.engine_scratch import Scratch
@@ -60,15 +60,22 @@ class EventRows:
         )
 
     def _test(self, where: Where) -> str:
-        tests = []
-        if where.human and "is_automated" in self._columns:
-            tests.append("not coalesce(is_automated, false)")
-        if where.stage is not None:
-            tests.append(f"stage = '{where.stage}'")
-        if where.meaning is not None:
-            names = ", ".join(map(quoted_text, self._meanings[where.meaning]))
-            tests.append(f"event in ({names})")
-        return " and ".join(tests) or "true"
+        return passes(where, self._meanings, self._columns)
+
+
+def passes(where: Where, meanings: Mapping[str, Sequence[str]], columns: Collection[str]) -> str:
+    """SQL over a row of the log: whether `where` lets it through, whatever role its user holds.
+
+    columns: those that the log really has."""
+    tests = []
+    if where.human and "is_automated" in columns:
+        tests.append("not coalesce(is_automated, false)")
+    if where.stage is not None:
+        tests.append(f"stage = '{where.stage}'")
+    if where.meaning is not None:
+        names = ", ".join(map(quoted_text, meanings[where.meaning]))
+        tests.append(f"event in ({names})")
+    return " and ".join(tests) or "true"
 
 
 def quoted_text(text: str) -> str:

@@ -3,15 +3,17 @@ large log every one is a good part of the memory."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
+
+Connection: TypeAlias = duckdb.DuckDBPyConnection
 
 
 class Scratch:
     """Temporary tables and views of one build, over the workspace's connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection):
+    def __init__(self, connection: Connection):
         self._connection = connection
         self._made: dict[str, None] = {}
         self._views: dict[str, None] = {}

@@ -44,6 +44,8 @@ _LOOKS_AT = {
     "key_user": "user_id",
     "role": "user_id",
 }
+# "Never completed anything in this module" is told of the whole log (engine_evidence).
+_EVIDENCE_LOOKS_AT = ("module",)
 
 
 def horizon_days(features: Iterable[Feature]) -> int:
@@ -81,11 +83,11 @@ def days_back(function: Function) -> int:
 
 
 def kept_columns() -> tuple[str, ...]:
-    """The columns of an event that tell for whom and for which `Where` it counts.
+    """The columns of an event that tell for whom and for which `Where` it counts, and in which module.
 
     Raises: TypeError if a field of `Where` is not entered above.
     """
     unknown = {field.name for field in fields(Where)} - set(_LOOKS_AT)
     if unknown:
         raise TypeError(f"Where.{min(unknown)}: enter in _LOOKS_AT what of an event it looks at")
-    return ("account_id", *sorted(set(_LOOKS_AT.values())))
+    return ("account_id", *sorted({*_LOOKS_AT.values(), *_EVIDENCE_LOOKS_AT}))

@@ -11,6 +11,7 @@ from churnml.actions.plays import Play, all_plays
 from churnml.errors import NotFound
 from churnml.explain.reasons import Reason, reason_from_dict, retell
 from churnml.explain.tell import Teller
+from churnml.features.evidence import Evidence
 from churnml.scoring.champions import champions
 from churnml.stages.project import Project
 from churnml.store.rows import AccountBook, AccountRow, Alias, ScoreRow
@@ -79,14 +80,17 @@ def tell_score(
     plays: tuple[Play, ...],
     reference: object,
 ) -> ToldScore:
-    """One stored score in words; texts are told anew from the stored features."""
+    """One stored score in words; texts are told anew from the stored features and evidence."""
     from dataclasses import replace
 
     teller = Teller(row.target, lang, row.currency, reference)  # type: ignore[arg-type]
+    evidence: Evidence = account.evidence  # type: ignore[assignment]
     reasons = []
     for stored in row.reasons:
         reason = reason_from_dict(stored)
-        reasons.append(replace(reason, text=retell(reason, account.features, teller, row.as_of)))
+        reasons.append(
+            replace(reason, text=retell(reason, account.features, teller, row.as_of, evidence))
+        )
     action = render_action(
         play_named(row.play, plays), lang, reasons, account.features, row.currency
     )

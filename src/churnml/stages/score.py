@@ -19,6 +19,8 @@ from churnml.actions.plays import Play, all_plays
 from churnml.config import Config
 from churnml.errors import ConfigError, NotFound
 from churnml.explain.reasons import Reason, reasons_for_rows
+from churnml.features.engine_evidence import account_evidence
+from churnml.features.evidence import Evidence, with_peers
 from churnml.features.spec import Feature
 from churnml.monitor.drift import drift
 from churnml.scoring.bundle import Bundle
@@ -89,11 +91,13 @@ def score(
     plays = all_plays(project.play_texts())
     with open_newest(project, as_of, whole) as (workspace, reading):
         built = build(workspace, project.config, (as_of or workspace.data_through,))
+        found = account_evidence(workspace.connection, workspace.columns, workspace.meanings)
         through, currency = workspace.data_through, workspace.currency
+    evidence = with_peers(found, built.frame, built.context["segment"])
     rows: list[ScoreRow] = []
     moved: dict[str, Any] = {}
     for target, bundle in bundles.items():
-        rows += score_rows(bundle, built, project.config, alias, plays, through, currency)
+        rows += score_rows(bundle, built, project.config, alias, plays, through, currency, evidence)
         moved[target] = drift(bundle.reference, built.frame, bundle.trained_rows).summary()
     rows.sort(key=lambda row: (row.account_id, row.target, row.horizon_days))
     run = ScoringRun(
@@ -105,7 +109,7 @@ def score(
         model_versions={target: bundle.model_version for target, bundle in bundles.items()},
         drift=moved,
     )
-    accounts = account_rows(built, currency)
+    accounts = account_rows(built, currency, evidence)
     store = open_store(project.store_url)
     try:
         store.write_book(run, rows, accounts)
@@ -124,13 +128,14 @@ def score_rows(
     plays: Sequence[Play],
     data_through: datetime,
     currency: str,
+    evidence: Sequence[Evidence],
 ) -> list[ScoreRow]:
-    """The score rows of one model for all snapshots of `built`."""
+    """The score rows of one model for all snapshots of `built`. evidence: of each of them."""
     explained = explain_rows(bundle, built.frame)
     beside = outlooks(bundle, explained.matrix, explained.raw, explained.probability)
     told = reasons_for_rows(
         built.frame, bundle.features, explained.contributions, bundle.target, config.language,
-        currency, bundle.reference,
+        currency, bundle.reference, evidence=evidence,
     )  # fmt: skip
     features = feature_dicts(built.frame, built.features)
     rows = []
@@ -188,7 +193,9 @@ def feature_dicts(
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def account_rows(built: Built, currency: str) -> tuple[AccountRow, ...]:
+def account_rows(
+    built: Built, currency: str, evidence: Sequence[Evidence]
+) -> tuple[AccountRow, ...]:
     """What the store keeps of each account beside its scores."""
     features = feature_dicts(built.frame, built.features)
 
@@ -205,8 +212,11 @@ def account_rows(built: Built, currency: str) -> tuple[AccountRow, ...]:
             mrr=float(snapshot.mrr),
             currency=currency,
             features=mine,
+            evidence=told,
         )
-        for snapshot, mine in zip(built.context.itertuples(index=False), features, strict=True)
+        for snapshot, mine, told in zip(
+            built.context.itertuples(index=False), features, evidence, strict=True
+        )
     )
 
 

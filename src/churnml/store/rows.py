@@ -65,7 +65,11 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class AccountRow:
-    """One account as it was scored: context and the feature values behind the scores."""
+    """One account as it was scored: context and the feature values behind the scores.
+
+    evidence: as `features.evidence.Evidence`, of which its sentences are told; empty in rows of before
+    there was any.
+    """
 
     account_id: str
     as_of: datetime
@@ -75,6 +79,7 @@ class AccountRow:
     mrr: float
     currency: str
     features: dict[str, FeatureValue]
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

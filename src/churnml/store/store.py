@@ -7,7 +7,7 @@ no lock."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    Column,
     Connection,
     Engine,
     Row,
@@ -84,10 +85,7 @@ def open_store(url: str) -> Store:
                 connection.begin(),
             ):
                 _make_schema(connection)
-        with engine.connect() as connection:
-            version = _version(connection)
-        if version == 1:
-            _add_outlook(engine)
+        _bring_up(engine)
         with engine.connect() as connection:
             _check_version(connection, shown)
     except (SQLAlchemyError, sqlite3.Error) as error:
@@ -346,19 +344,29 @@ def _version(connection: Connection) -> int | None:
     return found
 
 
-def _add_outlook(engine: Engine) -> None:
-    """Take a store of version 1 to version 2, whole or not at all."""
-    column = tables.scores.c.outlook
-    kind = column.type.compile(engine.dialect)
-    with (
-        engine.connect().execution_options(**{_WRITES: True}) as connection,
-        connection.begin(),
-    ):
-        if _version(connection) == 1:  # another process may have been quicker
-            connection.exec_driver_sql(
-                f"alter table {tables.scores.name} add column {column.name} {kind}"
-            )
-            connection.execute(update(tables.schema).values(version=2))
+# What each version lacks of the next: a column that older rows leave empty.
+_ADDED: Mapping[int, Column[Any]] = {
+    1: tables.scores.c.outlook,
+    2: tables.accounts.c.evidence,
+}
+
+
+def _bring_up(engine: Engine) -> None:
+    """Take a store of an older version to this one, step by step, each whole or not at all."""
+    for before, column in _ADDED.items():
+        with engine.connect() as connection:
+            if _version(connection) != before:
+                continue
+        kind = column.type.compile(engine.dialect)
+        with (
+            engine.connect().execution_options(**{_WRITES: True}) as connection,
+            connection.begin(),
+        ):
+            if _version(connection) == before:  # another process may have been quicker
+                connection.exec_driver_sql(
+                    f"alter table {column.table.name} add column {column.name} {kind}"
+                )
+                connection.execute(update(tables.schema).values(version=before + 1))
 
 
 def _check_version(connection: Connection, shown: str) -> None:

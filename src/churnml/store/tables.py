@@ -17,7 +17,7 @@ from sqlalchemy import (
     Table,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -51,6 +51,7 @@ accounts = Table(
     Column("mrr_minor", BigInteger, nullable=False),
     Column("currency", String(8), nullable=False),
     Column("features", LargeBinary, nullable=False),
+    Column("evidence", LargeBinary),  # from version 3 on
     sqlite_with_rowid=False,
 )
 

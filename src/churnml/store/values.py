@@ -42,6 +42,7 @@ def account_values(sequence: int, run: ScoringRun, row: AccountRow) -> dict[str,
         "mrr_minor": _minor(row.mrr, row.account_id),
         "currency": row.currency,
         "features": _json(row.features),
+        "evidence": _json(dict(row.evidence)),
     }
 
 
@@ -96,6 +97,7 @@ def account_of(row: Row[Any], as_of: datetime) -> AccountRow:
         mrr=row.mrr_minor / MONEY_SCALE,
         currency=row.currency,
         features=orjson.loads(row.features),
+        evidence=orjson.loads(row.evidence) if row.evidence is not None else {},
     )
 
 

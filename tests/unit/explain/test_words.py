@@ -10,12 +10,15 @@ import pytest
 
 from churnml.actions.plays import Who, shipped_plays
 from churnml.config import LANGUAGES, TARGETS, TIERS
+from churnml.contract.tables import KEY_ROLES
 from churnml.errors import ConfigError
+from churnml.explain.evidence import PLACEHOLDERS, ROLES
 from churnml.explain.language import Language, language
 from churnml.explain.reading import sister_of
+from churnml.explain.tell import BESIDE, STAGE
 from churnml.explain.text import placeholders
 from churnml.features.catalog import BY_NAME, CATALOG
-from churnml.features.spec import DRIVERS, Cadence, Change, is_change
+from churnml.features.spec import DRIVERS, Cadence, Change, Rank, is_change
 
 every_language = pytest.mark.parametrize("lang", LANGUAGES)
 every_feature = pytest.mark.parametrize("feature", CATALOG, ids=lambda feature: feature.name)
@@ -24,7 +27,12 @@ every_feature = pytest.mark.parametrize("feature", CATALOG, ids=lambda feature: 
 def _texts(words: Language) -> Iterator[str]:
     for group in (words.units, words.tiers, words.statuses, words.who, words.change):
         yield from group.values()
-    for table in (words.targets, words.drivers, words.features):
+    yield from words.stages.values()
+    yield from words.phrases.values()
+    for told in words.fuller.values():
+        for templates in told.values():
+            yield from templates
+    for table in (words.targets, words.drivers, words.features, words.roles):
         for entry in table.values():
             yield from entry.values()
 
@@ -97,13 +105,62 @@ def test_a_sentence_quotes_the_same_numbers_in_every_language(feature) -> None: 
 @every_feature
 def test_a_sentence_needs_only_numbers_that_are_there(feature, lang: str) -> None:  # type: ignore[no-untyped-def]
     sure = {"change"} if is_change(feature) else {"value"}
+    if isinstance(feature.fn, Rank):
+        sure.add("rest")
     possible = {*sure, "typical", "date"}
     if sister_of(feature.name) is not None:
         possible |= {"now", "before"}
+    if feature.name in BESIDE:
+        possible.add("own")
     for reading, template in language(lang).features[feature.name].items():
         for name, may_lack in placeholders(template).items():
             assert name in possible, (reading, name)
             assert may_lack or (name in sure and reading != "missing"), (reading, name)
+
+
+@every_language
+def test_a_fuller_sentence_needs_only_what_evidence_and_numbers_can_give(lang: str) -> None:
+    for name, readings in language(lang).fuller.items():
+        feature = BY_NAME[name]
+        possible = PLACEHOLDERS | {"value", "change", "typical", "now", "before"}
+        possible |= {"own"} if name in BESIDE else set()
+        possible |= {"rest"} if isinstance(feature.fn, Rank) else set()
+        for reading, templates in readings.items():
+            assert reading in language(lang).features[name], (name, reading)
+            for template in templates:
+                asked = placeholders(template)
+                assert set(asked) <= possible, (name, reading)
+                # Without any evidence in it, it would be the plain sentence.
+                assert set(asked) & PLACEHOLDERS, (name, reading)
+
+
+def _slots(words: Language) -> dict[str, object]:
+    """What every language must have alike, by place: the placeholders of each of these texts."""
+    fuller = {
+        f"{name}.{reading}.{place}": set(placeholders(template))
+        for name, readings in words.fuller.items()
+        for reading, templates in readings.items()
+        for place, template in enumerate(templates)
+    }
+    phrases = {name: set(placeholders(template)) for name, template in words.phrases.items()}
+    stages = {name: set(placeholders(template)) for name, template in words.stages.items()}
+    return {
+        **fuller,
+        **phrases,
+        **stages,
+        **{role: set(said) for role, said in words.roles.items()},
+    }
+
+
+@pytest.mark.parametrize("lang", ["zh", "ja"])
+def test_evidence_is_told_alike_in_every_language(lang: str) -> None:
+    assert _slots(language(lang)) == _slots(language("en"))
+
+
+def test_every_key_role_and_stage_of_the_contract_has_words() -> None:
+    assert set(language("en").roles) == set(ROLES) == set(KEY_ROLES)
+    stages = re.findall(r"[a-z]+", BY_NAME[STAGE].what.removeprefix("stage: "))
+    assert set(language("en").stages) == set(stages) - {"or"}
 
 
 @every_language

@@ -54,10 +54,11 @@ def test_the_horizon_is_the_longest_look_back_and_a_cell() -> None:
     assert horizon_days(CATALOG) >= 90 + CELL_DAYS
 
 
-def test_events_are_kept_apart_by_all_that_a_where_looks_at(
+def test_events_are_kept_apart_by_all_that_a_where_or_the_evidence_looks_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert set(kept_columns()) == {"account_id", "event", "stage", "is_automated", "user_id"}
+    told_apart = {"account_id", "event", "stage", "is_automated", "user_id", "module"}
+    assert set(kept_columns()) == told_apart
     without = {name: at for name, at in horizon._LOOKS_AT.items() if name != "stage"}
     monkeypatch.setattr(horizon, "_LOOKS_AT", without)
     with pytest.raises(TypeError, match="stage"):

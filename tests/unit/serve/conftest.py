@@ -104,9 +104,17 @@ def write_book(project: Path, *scores: ScoreRow) -> None:
         "events_28d_per_week": 50.0, "events_change_28d_share": -0.5, "segment": "smb",
     }  # fmt: skip
     ids = dict.fromkeys(score.account_id for score in scores)
+    evidence = {
+        "moves": {"events": {"moved": -200, "module": "<b>analyse</b>", "users": 2}},
+        "peers": {"of": "segment", "medians": {"events_change_28d_share": 0.0}},
+    }
     accounts = [
-        AccountRow(name, MONDAY, "smb", "reporting", "mia", 250.0, "USD", features) for name in ids
-    ]
+        AccountRow(
+            name, MONDAY, "smb", "reporting", "mia", 250.0, "USD", features,
+            evidence if name == "a1" else {},
+        )
+        for name in ids
+    ]  # fmt: skip
     store.write_book(run, scores, accounts)
     store.close()
 

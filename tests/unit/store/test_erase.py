@@ -30,8 +30,12 @@ def filled(path: Path) -> Store:
         for account in ids
     ]  # fmt: skip
     accounts = [
-        AccountRow(account, DAY, None, None, None, 10.0, "USD", {"a": 1.0}) for account in ids
-    ]
+        AccountRow(
+            account, DAY, None, None, None, 10.0, "USD", {"a": 1.0},
+            {"modules": {"used": {"names": [account], "count": 1}}},
+        )
+        for account in ids
+    ]  # fmt: skip
     store.write_book(ScoringRun("r1", DAY, DAY, DAY, "champion", {}), scores, accounts)
     return store
 

@@ -227,7 +227,7 @@ def test_a_store_of_another_version_is_refused_in_words(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("update churnml_schema set version = 99"))
     engine.dispose()
-    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 2"):
+    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 3"):
         open_store(url)
 
 
@@ -250,7 +250,7 @@ def test_the_password_of_a_url_is_not_printed() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_store_of_version_1_is_taken_to_version_2_with_its_book(tmp_path: Path) -> None:
+def test_a_store_of_version_1_is_taken_to_this_one_with_its_book(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "store.db")
     store = open_store(url)
     write(store, a_run("old"), a=0.3)
@@ -258,6 +258,7 @@ def test_a_store_of_version_1_is_taken_to_version_2_with_its_book(tmp_path: Path
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("alter table score_rows drop column outlook"))
+        connection.execute(text("alter table account_rows drop column evidence"))
         connection.execute(text("update churnml_schema set version = 1"))
     engine.dispose()
     store = open_store(url)
@@ -299,3 +300,24 @@ def test_what_a_probability_is_made_of_reads_back_apart_from_the_outlook(store: 
     store.write_book(a_run("one"), [row], [an_account("a")])
     (read,) = store.account("a").scores
     assert (read.outlook, read.calibration) == ({"low": 0.1}, calibration)
+
+
+def test_a_store_of_version_2_is_taken_to_version_3_with_its_book(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "store.db")
+    store = open_store(url)
+    write(store, a_run("old"), a=0.3)
+    store.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("alter table account_rows drop column evidence"))
+        connection.execute(text("update churnml_schema set version = 2"))
+    engine.dispose()
+    store = open_store(url)
+    assert store.account("a").account.evidence == {}
+    told = {"roles": {"champion": {"holders": 0, "left_days": 23, "left_90d": 1}}}
+    account = replace(an_account("a", NEXT_MONDAY), evidence=told)
+    store.write_book(a_run("new", NEXT_MONDAY), [a_score("a", 0.4, NEXT_MONDAY)], [account])
+    store.close()
+    again = open_store(url)
+    assert again.account("a").account.evidence == told
+    assert again.account_rows()[0].evidence == told
