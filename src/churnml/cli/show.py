@@ -11,9 +11,17 @@ from churnml.cli.app import HERE, JsonOption, ProjectOption, app, line, print_js
 from churnml.errors import ConfigError
 
 if TYPE_CHECKING:
+    from churnml.explain.counterfactual import WhatIf
     from churnml.store.rows import ScoreRow
 
 AliasOption = Annotated[str, typer.Option(help="champion or challenger.")]
+WhatIfOption = Annotated[
+    bool, typer.Option("--what-if", help="Also what would have to be true for a better tier.")
+]
+GoalOption = Annotated[
+    float | None,
+    typer.Option(help="With --what-if: the probability to come below (expansion: to reach)."),
+]
 LangOption = Annotated[str | None, typer.Option(help="en, zh or ja. Default: churnml.toml's.")]
 
 
@@ -28,6 +36,8 @@ def explain(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account_id.")],
     lang: LangOption = None,
     alias: AliasOption = "champion",
+    what_if: WhatIfOption = False,
+    goal: GoalOption = None,
     project: ProjectOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,9 +47,25 @@ def explain(
     from churnml.stages.explain import explain as run
     from churnml.stages.project import open_project
 
-    told = run(open_project(project), account, lang, _alias(alias))  # type: ignore[arg-type]
+    opened = open_project(project)
+    told = run(opened, account, lang, _alias(alias))  # type: ignore[arg-type]
+    supposed: dict[str, WhatIf] = {}
+    if what_if or goal is not None:
+        # LightGBM takes a second to import: only those who ask wait for it.
+        from churnml.stages.what_if import what_ifs
+
+        scores = tuple(item.score for item in told.scores)
+        supposed = what_ifs(opened, told.account, scores, goal)
+    spoken = lang or opened.config.language
     if as_json:
-        print_json(asdict(told))
+        plain = asdict(told)
+        for item in plain["scores"]:
+            if item["score"]["target"] in supposed:
+                from churnml.explain.what_if import answer
+
+                found = supposed[item["score"]["target"]]
+                item["what_if"] = answer(found, spoken, item["score"]["currency"])
+        print_json(plain)
         return
     account_row = told.account
     facts = [
@@ -73,6 +99,11 @@ def explain(
         line(
             f"  → {action.title} ({action.who}, within {action.due_days} days): {action.text}",
         )
+        if row.target in supposed:
+            from churnml.explain.what_if import tell_what_if
+
+            for text in tell_what_if(supposed[row.target], spoken, row.currency).lines():
+                line(f"  {text}")
 
 
 def _beside(row: ScoreRow) -> str:

@@ -24,9 +24,10 @@ from churnml.features.spec import Feature, is_change
 class Language:
     """The words of one language and the locale of its numbers.
 
-    units: number words of durations. targets: name, outcome, raises, lowers. tiers, statuses, who:
-    a name each. drivers: name, neutral, no_data. features: sentences by reading (see reading.py), of
-    every feature of the catalogue. named: those that speak by the sentences of their kind.
+    units: number words of durations. targets: name, outcome, raises, lowers. tiers, statuses, who, steps:
+    a name each. what_if: what would have to be true. drivers: name, neutral, no_data. features: sentences
+    by reading (see reading.py), of every feature of the catalogue. named: those that speak by the
+    sentences of their kind.
     """
 
     code: str
@@ -36,6 +37,8 @@ class Language:
     tiers: Mapping[str, str]
     statuses: Mapping[str, str]
     who: Mapping[str, str]
+    steps: Mapping[str, str]
+    what_if: Mapping[str, str]
     drivers: Mapping[str, Mapping[str, str]]
     features: Mapping[str, Mapping[str, str]]
     named: frozenset[str]

@@ -43,10 +43,11 @@ class Resources:
         """GET /v1/accounts/{account_id}"""
         held = await _in_thread(self._desk.held)
         lang = schema.language_of(request, held.need_config().language)
+        what_if = schema.what_if_of(request)
         account_id = request.path_params["account_id"]
-        return _json(
-            await _in_thread(partial(resources.account_answer, self._desk, held, account_id, lang))
-        )
+        work = partial(resources.account_answer, self._desk, held, account_id, lang, what_if)
+        # Hundreds of candidates are scored for a what-if: it waits its turn among the scorings.
+        return _json(await _in_thread(work, self._scoring if what_if else None))
 
     async def score(self, request: Request) -> Response:
         """POST /v1/score"""

@@ -13,6 +13,7 @@ from churnml.actions.action import Action, render_action
 from churnml.actions.choose import choose_play
 from churnml.errors import NotFound
 from churnml.explain.reasons import Reason, reason_from_dict, reasons_for
+from churnml.explain.what_if import answer
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.contributions import explain_matrix
 from churnml.scoring.outlook import outlooks
@@ -20,14 +21,24 @@ from churnml.scoring.predict import matrix_of_rows
 from churnml.serve.desk import Desk, Held
 from churnml.serve.schema import FeatureRow, FeatureValue
 from churnml.stages.explain import tell_score
+from churnml.stages.what_if import what_if_of
 from churnml.store.rows import AccountBook, ScoreRow
 
 Answer = dict[str, Any]
 
 
-def account_answer(desk: Desk, held: Held, account_id: str, lang: str) -> Answer:
-    """All that the book says about one account. Raises: NotFound if it says nothing."""
+def account_answer(
+    desk: Desk, held: Held, account_id: str, lang: str, what_if: bool = False
+) -> Answer:
+    """All that the book says about one account; what_if: also what would have to be true.
+
+    Raises: NotFound if it says nothing.
+    """
     book = held.need_store().account(account_id)
+    scores = [_stored(desk, held, book, row, lang) for row in book.scores]
+    if what_if:
+        for told, row in zip(scores, book.scores, strict=True):
+            told["what_if"] = _supposed(held, book, row, lang)
     return {
         "account_id": account_id,
         "segment": book.account.segment,
@@ -38,8 +49,13 @@ def account_answer(desk: Desk, held: Held, account_id: str, lang: str) -> Answer
         "as_of": _moment(book.run.as_of),
         "data_through": _moment(book.run.data_through),
         "stale": desk.is_stale(held, book.run.data_through),
-        "scores": [_stored(desk, held, book, row, lang) for row in book.scores],
+        "scores": scores,
     }
+
+
+def _supposed(held: Held, book: AccountBook, row: ScoreRow, lang: str) -> Answer:
+    bundle, tiers = held.bundles.get(row.target), held.need_config().tiers
+    return answer(what_if_of(bundle, row, book.account, tiers), lang, row.currency)
 
 
 def accounts_answer(
