@@ -32,6 +32,7 @@ MOST_ALTERNATIVES = 3
 GRID = 20  # sizes among which a step's largest possible one is sought
 EXACT = 1e-9  # of a reach: room for the last bits
 MOVES_NOTHING = 1e-12
+LEAST_GAIN = 1e-6  # of a probability: less is no nearer
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,17 @@ class _Sized:
     largest: float
 
 
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A possible row: steps, their sizes as shares of what this account can go, and what the model says."""
+
+    chosen: tuple[StepName, ...]
+    sizes: tuple[float, ...]
+    row: FloatArray
+    probability: float
+    share: float
+
+
 class Search:
     """Candidates around one row of one bundle."""
 
@@ -114,78 +126,62 @@ class Search:
         sign = 1.0 if target == "expansion" else -1.0
         found: list[Alternative] = []
         reaching: list[set[StepName]] = []
-        nearest: Alternative | None = None
-        for size in range(1, MOST_STEPS + 1):
-            for chosen, sizes, rows, told, shares in self._batches(size, reaching):
-                best = int(np.argmax(sign * told))
-                if (
-                    sign * told[best]
-                    > sign * (nearest.probability if nearest else probability) + 1e-6
-                ):
-                    nearest = self._told(chosen, sizes[best], rows[best], told[best], shares[best])
-                good = [at for at, value in enumerate(told) if passes(target, float(value), goal)]
+        nearest: _Candidate | None = None
+        best = probability
+        for count in range(1, MOST_STEPS + 1):
+            choices = [
+                chosen
+                for chosen in subsets(list(self._steps))
+                if len(chosen) == count and not any(fewer <= set(chosen) for fewer in reaching)
+            ]
+            candidates = self._candidates(choices)
+            for chosen in choices:
+                own = [candidate for candidate in candidates if candidate.chosen == chosen]
+                for candidate in own:
+                    if sign * candidate.probability > sign * best + LEAST_GAIN:
+                        nearest, best = candidate, candidate.probability
+                good = [
+                    candidate for candidate in own if passes(target, candidate.probability, goal)
+                ]
                 if good:
-                    least = min(good, key=lambda at: (sum(sizes[at]), -shares[at]))
-                    found.append(
-                        self._told(chosen, sizes[least], rows[least], told[least], shares[least])
-                    )
+                    least = min(good, key=lambda way: (sum(way.sizes), -way.share))
+                    found.append(self._told(least))
                     reaching.append(set(chosen))
             if len(found) >= MOST_ALTERNATIVES:
                 break
         found.sort(key=lambda way: (len(way.steps), -way.share))
-        return tuple(found[:MOST_ALTERNATIVES]), nearest
+        near = None if nearest is None else self._told(nearest)
+        return tuple(found[:MOST_ALTERNATIVES]), near
 
-    def _batches(
-        self, size: int, reaching: Sequence[set[StepName]]
-    ) -> list[
-        tuple[tuple[StepName, ...], list[tuple[float, ...]], FloatArray, FloatArray, list[float]]
-    ]:
-        """Of every choice of so many steps: sizes, rows, probabilities and shares, where possible.
-
-        Choices that hold one that reaches the goal already are left out. One call of the model for all.
-        """
-        choices = []
-        for chosen in subsets(list(self._steps)):
-            if len(chosen) != size or any(smaller <= set(chosen) for smaller in reaching):
-                continue
-            sizes = list(product(SIZES, repeat=size))
-            rows = self._rows(chosen, sizes)
-            kept, shares = self._possible(chosen, rows)
-            if kept:
-                choices.append((chosen, [sizes[at] for at in kept], rows[kept], shares))
-        if not choices:
-            return []
-        told = predict_matrix(self._bundle, np.concatenate([rows for _, _, rows, _ in choices]))
-        ends = np.cumsum([len(rows) for _, _, rows, _ in choices])
-        return [
-            (*choice[:3], part, choice[3])
-            for choice, part in zip(choices, np.split(told, ends[:-1]), strict=True)
+    def _candidates(self, choices: Sequence[tuple[StepName, ...]]) -> list[_Candidate]:
+        """Every possible size of every choice, scored by one call of the model."""
+        tried = [
+            (chosen, sizes) for chosen in choices for sizes in product(SIZES, repeat=len(chosen))
         ]
-
-    def _rows(self, chosen: Sequence[StepName], sizes: Sequence[tuple[float, ...]]) -> FloatArray:
-        wanted = np.full((len(sizes), len(self._row)), np.nan)
-        for column, step in enumerate(chosen):
-            sized = self._steps[step]
-            parts = np.array([size[column] for size in sizes]) * sized.largest
-            wanted[:, list(sized.places)] = self._wanted(sized, parts)
-        return self._plan.follow(self._row, wanted)
-
-    def _possible(
-        self, chosen: Sequence[StepName], rows: FloatArray
-    ) -> tuple[list[int], list[float]]:
-        """Which rows real accounts have come to, and how many of the accounts."""
-        kept, shares = [], []
-        inside = self._inside(rows)
-        came = {step: self._came(step, rows) for step in chosen}
-        for at in np.flatnonzero(inside):
-            sizes = {step: float(came[step][at]) for step in chosen}
-            if any(size <= 0 for size in sizes.values()):
-                continue  # rounding left nothing of a step: fewer steps say the same
-            share = share_together(self._moves, sizes)
+        if not tried:
+            return []
+        wanted = np.full((len(tried), len(self._row)), np.nan)
+        for step, sized in self._steps.items():
+            own = [at for at, (chosen, _) in enumerate(tried) if step in chosen]
+            parts = [tried[at][1][tried[at][0].index(step)] * sized.largest for at in own]
+            wanted[np.ix_(own, sized.places)] = self._wanted(sized, np.array(parts))
+        rows = self._plan.follow(self._row, wanted)
+        came = {step: self._came(step, rows) for step in self._steps}
+        possible: list[tuple[int, float]] = []
+        for at in np.flatnonzero(self._inside(rows)).tolist():
+            far = {step: float(came[step][at]) for step in tried[at][0]}
+            # Where rounding left nothing of a step, fewer steps say the same.
+            share = share_together(self._moves, far) if min(far.values()) > 0 else 0.0
             if share > 0:
-                kept.append(int(at))
-                shares.append(share)
-        return kept, shares
+                possible.append((at, share))
+        if not possible:
+            return []
+        kept = rows[[at for at, _ in possible]]
+        told = predict_matrix(self._bundle, kept)
+        return [
+            _Candidate(*tried[at], row, float(probability), share)
+            for (at, share), row, probability in zip(possible, kept, told, strict=True)
+        ]
 
     def _inside(self, rows: FloatArray) -> np.ndarray:
         """Whether nothing lies beyond its reach, (rows,)."""
@@ -272,21 +268,16 @@ class Search:
             out[:, column] = ends
         return out
 
-    def _told(
-        self,
-        chosen: Sequence[StepName],
-        sizes: Sequence[float],
-        row: FloatArray,
-        probability: float,
-        share: float,
-    ) -> Alternative:
+    def _told(self, way: _Candidate) -> Alternative:
         changed = {
-            move.feature: move for move in changed_between(self._bundle.features, self._row, row)
+            move.feature: move
+            for move in changed_between(self._bundle.features, self._row, way.row)
         }
         steps = []
-        for step, size in zip(chosen, sizes, strict=True):
-            names = [self._bundle.features[at] for at in self._movable[step]]
-            shift = dict(zip(names, self._steps[step].shift, strict=True))
+        for step, size in zip(way.chosen, way.sizes, strict=True):
+            sized = self._steps[step]
+            names = [self._bundle.features[at] for at in sized.places]
+            shift = dict(zip(names, sized.shift, strict=True))
             own = [changed.pop(name) for name in names if name in changed and shift[name]]
-            steps.append(Step(step, size * self._steps[step].largest, tuple(own)))
-        return Alternative(tuple(steps), float(probability), share, tuple(changed.values()))
+            steps.append(Step(step, size * sized.largest, tuple(own)))
+        return Alternative(tuple(steps), way.probability, way.share, tuple(changed.values()))

@@ -96,6 +96,18 @@ class Identities:
                     self._levels[measure, days] = (at, total(fn))
                 case Change(measure, days) if days == DAYS:
                     self._changes[measure] = at
+        self._trends: dict[Measure, list[int]] = {}
+        self._wholes: set[Measure] = set()
+        for at, fn in enumerate(self._fns):
+            match fn:
+                case Change(measure, days) if days == DAYS:
+                    self._trends.setdefault(measure, []).append(at)
+                case Cadence(measure):
+                    self._trends.setdefault(measure, []).append(at)
+                case Share(_, whole):
+                    self._wholes.add(whole)
+                case Ratio(_, Level(whole)):
+                    self._wholes.add(whole)
         self._at = {fn: at for at, fn in enumerate(self._fns) if fn is not None}
         self.followed = frozenset(
             at for at, fn in enumerate(self._fns) if fn is not None and self._follows(fn)
@@ -201,24 +213,12 @@ class Identities:
 
     def _is_stuck(self, measure: Measure, row: FloatArray, out: FloatArray) -> bool:
         stretch = self._stretch(measure, row, out)
-        told = [
-            at
-            for at, fn in enumerate(self._fns)
-            if isinstance(fn, Change | Cadence)
-            and fn.measure == measure
-            and not np.isnan(row[at])
-            and not (isinstance(fn, Change) and fn.days != DAYS)
-        ]
+        told = [at for at in self._trends.get(measure, ()) if not np.isnan(row[at])]
         if stretch.was > 0:
             # A change is there, but not what it was measured against.
             return self._changes.get(measure) in told and np.isnan(stretch.before)
-        wholes = any(
-            (isinstance(fn, Share) and fn.whole == measure)
-            or (isinstance(fn, Ratio) and fn.below == Level(measure, DAYS))
-            for fn in self._fns
-        )
         # Of nothing: shares of it would come into being, and trends need what there was.
-        return wholes or (bool(told) and np.isnan(stretch.before))
+        return measure in self._wholes or (bool(told) and np.isnan(stretch.before))
 
     def _more_of_the_same(self, row: FloatArray, out: FloatArray) -> None:
         """Parts of the use grow with all use, and all use by what its parts grow at least."""

@@ -8,6 +8,7 @@ that started alike. A reach is how far one in ten of them came (decision 0018)."
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, TypedDict
 
@@ -110,11 +111,16 @@ def ranks(statistics: Mapping[str, Any], values: FloatArray) -> FloatArray:
     """Places of values among the training rows, 0 to 1, from their deciles; NaN where missing."""
     if statistics.get("deciles") is None:
         return np.full(np.shape(values), np.nan)
-    knots = np.array([statistics["least"], *statistics["deciles"], statistics["most"]], dtype=float)
-    known, inverse = np.unique(knots, return_inverse=True)
+    known, places = _ladder((statistics["least"], *statistics["deciles"], statistics["most"]))
+    return np.where(np.isnan(values), np.nan, np.interp(values, known, places))
+
+
+@lru_cache(maxsize=1024)
+def _ladder(knots: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
+    known, inverse = np.unique(np.asarray(knots, dtype=np.float64), return_inverse=True)
     # Equal knots share the mean of their places: a tenth of all at 0 is no tenth above 0.
     places = np.bincount(inverse, weights=np.linspace(0, 1, len(knots))) / np.bincount(inverse)
-    return np.where(np.isnan(values), np.nan, np.interp(values, known, places))
+    return known, places
 
 
 def positions(
