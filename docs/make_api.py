@@ -56,10 +56,28 @@ def cut(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def page(client: TestClient, account: str, other: str, row: dict[str, Any]) -> str:
-    """The whole page, over a client of the app."""
+def supposed(client: TestClient, accounts: list[str]) -> str:
+    """What would have to be true of the first of these accounts for which there is a way."""
+    for account in accounts:
+        path = f"/v1/accounts/{account}?what_if=true"
+        scores = client.get(path).json()["scores"]
+        found = next(score["what_if"] for score in scores if score["target"] == "churn")
+        if found["status"] == "reached":
+            told = json.dumps({"what_if": cut(found)}, indent=1, ensure_ascii=False)
+            return (
+                f"```console\n$ curl -s {_curl('GET', path, None)} |\n"
+                "    jq '.scores[] | select(.target == \"churn\") | {what_if}'\n```\n\n"
+                f"```json\n{told}\n```"
+            )
+    sys.exit("what_if: no account of the book has a way to a better tier. Make the demo again.")
+
+
+def page(client: TestClient, urgent: list[str], row: dict[str, Any]) -> str:
+    """The whole page, over a client of the app. urgent: accounts, the most urgent first."""
+    account, other = urgent[:2]
     return WORDS.format(
         account=ask(client, "GET", f"/v1/accounts/{account}"),
+        supposed=supposed(client, urgent),
         accounts=ask(
             client, "POST", "/v1/score?lang=ja", {"target": "churn", "accounts": [other, "nobody"]}
         ),
@@ -119,6 +137,20 @@ outcome. It explains the model and promises nothing about what an action would c
 ## GET /v1/accounts/{{account_id}}
 
 {account}
+
+`?what_if=true` adds `what_if` to each score: what would have to be true of the account for a better tier.
+`goal` is the probability to come below (to reach, for expansion). `alternatives` are at most three, the
+fewest steps first: what each step's levers would be, what `follows` by arithmetic, the model's
+probability of such an account, and the `share` of accounts that started alike and moved as far, in all
+steps at once, within `days`. Nothing goes farther than accounts have moved. It is what the model would
+say of such an account, and promises nothing.
+
+`status` is `reached`; `infeasible`, with what comes `nearest`; `already` (in the best tier); or why
+nothing can be said: `contract_binds`, `too_little_data`, `other_model` (the score is not the
+champion's), `not_learned` (a model of before there were what-ifs), `no_pairs` (snapshots too far apart).
+`stopped`: nobody has used the product for four weeks, so its use is not moved.
+
+{supposed}
 
 ## POST /v1/score
 
@@ -200,7 +232,7 @@ def make(folder: Path) -> str:
     desk.held(at_once=True)
     try:
         client = TestClient(build_app(desk), raise_server_exceptions=False)  # type: ignore[arg-type]
-        return page(client, urgent[0].account_id, urgent[1].account_id, row)
+        return page(client, [score.account_id for score in urgent], row)
     finally:
         desk.close()
 

@@ -142,6 +142,11 @@ class Identities:
                     self._of_two(at, fn, row, out)
                 case Parts("lost", _, by, _):
                     self._only_if_more(at, Measure("distinct", by, Where(human=True)), row, out)
+        for at, fn in enumerate(self._fns):
+            source = self._source(fn.of) if isinstance(fn, Rank) else None
+            if source is not None:
+                # Where its value stands still, so does its place among the others.
+                out[:, at] = np.where(out[:, source] != row[source], out[:, at], row[at])
         self._recencies(row, out)
         return out
 
@@ -174,6 +179,15 @@ class Identities:
                 return True  # one that is no column isn't moved either
         return False
 
+    def _source(self, fn: Function) -> int | None:
+        """The column that moves what a rank is of."""
+        match fn:
+            case Level(measure, days, 0):
+                return self._levels.get((measure, days), (None, 0.0))[0]
+            case Ratio(above, _):
+                return self._source(above)
+        return self._at.get(fn)
+
     # Levels
 
     def _stretch(self, measure: Measure, row: FloatArray, out: FloatArray) -> Stretch:
@@ -192,7 +206,7 @@ class Identities:
             before = rest if rest > 0 else np.nan
         return Stretch(
             was=float(was),
-            now=out[:, at] * times,
+            then=out[:, at] * times,
             week=float(was / 4 if np.isnan(week) else week),
             before=float(before),
             counted_90d=float(counted),
@@ -306,7 +320,7 @@ class Identities:
         stretch = self._stretch(own.measure, row, out)
         told = trend(own, float(row[at]), stretch)
         if told is not None:
-            sound = (stretch.now != stretch.was) & np.isfinite(told)
+            sound = (stretch.then != stretch.was) & np.isfinite(told)
             out[sound, at] = told[sound]
 
     def _of_two(

@@ -22,12 +22,12 @@ LONG, SHORT = 90, 7
 class Stretch:
     """What is known of one measure, counted.
 
-    was, now: in the last 28 days, as it is and as it would be, (n,). week: in the last 7 days. before: in
+    was, then: in the last 28 days, as it is and as it would be, (n,). week: in the last 7 days. before: in
     the 28 before, NaN where it cannot be known. counted_90d: NaN where no column tells it.
     """
 
     was: float
-    now: FloatArray
+    then: FloatArray
     week: float
     before: float
     counted_90d: float
@@ -39,17 +39,17 @@ def trend(fn: Change | Cadence | Slope, value: float, of: Stretch) -> FloatArray
     match fn:
         case Change(_, days):
             # A week on the week before: both lie in the stretch, and are scaled alike.
-            return value + (of.now - of.was) / of.before if days == DAYS else None
+            return value + (of.then - of.was) / of.before if days == DAYS else None
         case Cadence(_, _, 4):
-            return value * of.now / of.was if of.was > 0 else of.now / of.before
+            return value * of.then / of.was if of.was > 0 else of.then / of.before
         case Cadence(_, weeks, 1):
             if not of.was > 0:
-                return of.now / of.before
+                return of.then / of.before
             if not (of.week > 0 and value > 0):
                 return None
             others = of.was - of.week if of.adds_up else 3 * of.week
-            usual = of.week / value + (of.now / of.was - 1) * others / weeks
-            told: FloatArray = of.week * of.now / of.was / usual
+            usual = of.week / value + (of.then / of.was - 1) * others / weeks
+            told: FloatArray = of.week * of.then / of.was / usual
             return told
         case Slope(_, weeks):
             return _slope(value, weeks, of)
@@ -61,11 +61,11 @@ def _slope(slope: float, weeks: int, of: Stretch) -> FloatArray:
     days = np.arange(weeks) - (weeks - 1) / 2
     if of.was > 0:
         pull = days[-1] * of.week + days[-4:-1].mean() * (of.was - of.week)
-        added = (of.now / of.was - 1) * pull
+        added = (of.then / of.was - 1) * pull
     else:
-        added = days[-4:].sum() * of.now / 4
+        added = days[-4:].sum() * of.then / 4
     told: FloatArray = slope * mean + added / (days**2).sum()
-    return told / (mean + (of.now - of.was) / weeks)
+    return told / (mean + (of.then - of.was) / weeks)
 
 
 def agree(

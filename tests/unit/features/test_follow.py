@@ -223,6 +223,16 @@ def test_a_key_user_seen_yesterday_is_a_user_seen_yesterday(usual) -> None:
     assert told["days_since_key_user_event"] == told["days_since_last_event"] == 1
 
 
+def test_a_place_among_others_moves_only_with_what_it_is_of(usual) -> None:
+    row, names = usual
+    ranks = {"active_users_segment_rank": 0.9, "events_segment_rank": 0.95}
+    row = row.copy()
+    row[list(ranks)] = 0.4
+    more = {"events_28d_per_week": row["events_28d_per_week"] + 5}
+    told = moved(row, names, **ranks, **more)
+    assert (told["events_segment_rank"], told["active_users_segment_rank"]) == (0.95, 0.4)
+
+
 @pytest.mark.parametrize("target", ["churn", "contraction", "expansion"])
 def test_only_levers_are_moved_and_each_by_one_step(target: str) -> None:
     steps = movable(NUMBERS, Identities(NUMBERS).followed, target)
