@@ -67,12 +67,34 @@ def cut(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def page(client: TestClient, ids: list[str], row: dict[str, Any], since: str) -> str:
-    """The whole page, over a client of the app. ids: two urgent accounts, and one that changed since."""
-    account, other, changed = ids
+def supposed(client: TestClient, accounts: list[str]) -> str:
+    """What would have to be true of the first of these accounts for which there is a way."""
+    for account in accounts:
+        path = f"/v1/accounts/{account}?what_if=true"
+        scores = client.get(path).json()["scores"]
+        found = next(score["what_if"] for score in scores if score["target"] == "churn")
+        if found["status"] == "reached":
+            told = json.dumps({"what_if": cut(found)}, indent=1, ensure_ascii=False)
+            return (
+                f"```console\n$ curl -s {_curl('GET', path, None)} |\n"
+                "    jq '.scores[] | select(.target == \"churn\") | {what_if}'\n```\n\n"
+                f"```json\n{told}\n```"
+            )
+    sys.exit("what_if: no account of the book has a way to a better tier. Make the demo again.")
+
+
+def page(
+    client: TestClient, urgent: list[str], changed: str, row: dict[str, Any], since: str
+) -> str:
+    """The whole page, over a client of the app.
+
+    urgent: accounts, the most urgent first. changed: one whose score changed since.
+    """
+    account, other = urgent[:2]
     return WORDS.format(
         account=ask(client, "GET", f"/v1/accounts/{account}"),
         change=ask_for_change(client, f"/v1/accounts/{changed}?since={since}"),
+        supposed=supposed(client, urgent),
         accounts=ask(
             client, "POST", "/v1/score?lang=ja", {"target": "churn", "accounts": [other, "nobody"]}
         ),
@@ -144,6 +166,20 @@ why (`too_little_data_then`, `too_little_data_now`, `not_scored_then`, `model_go
 `notes` say it in words; `notes` also state another window, and numbers that the older book lacks.
 
 {change}
+
+`?what_if=true` adds `what_if` to each score: what would have to be true of the account for a better tier.
+`goal` is the probability to come below (to reach, for expansion). `alternatives` are at most three, the
+fewest steps first: what each step's levers would be, what `follows` by arithmetic, the model's
+probability of such an account, and the `share` of accounts that started alike and moved as far, in all
+steps at once, within `days`. Nothing goes farther than accounts have moved. It is what the model would
+say of such an account, and promises nothing.
+
+`status` is `reached`; `infeasible`, with what comes `nearest`; `already` (in the best tier); or why
+nothing can be said: `contract_binds`, `too_little_data`, `other_model` (the score is not the
+champion's), `not_learned` (a model of before there were what-ifs), `no_pairs` (snapshots too far apart).
+`stopped`: nobody has used the product for four weeks, so its use is not moved.
+
+{supposed}
 
 ## POST /v1/score
 
@@ -245,8 +281,9 @@ def make(folder: Path) -> str:
     desk.held(at_once=True)
     try:
         client = TestClient(build_app(desk), raise_server_exceptions=False)  # type: ignore[arg-type]
-        ids = [urgent[0].account_id, urgent[1].account_id, max(moved, key=lambda name: moved[name])]
-        return page(client, ids, row, f"{dates[-2]:%Y-%m-%d}")
+        accounts = [score.account_id for score in urgent]
+        changed = max(moved, key=lambda name: moved[name])
+        return page(client, accounts, changed, row, f"{dates[-2]:%Y-%m-%d}")
     finally:
         desk.close()
 

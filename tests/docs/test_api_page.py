@@ -57,6 +57,6 @@ def test_every_request_on_the_page_is_one_that_its_answer_fits() -> None:
 
 def test_every_answer_on_the_page_is_json() -> None:
     answers = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(answers) == 10
+    assert len(answers) == 11
     for answer in answers:
         assert json.loads(answer)

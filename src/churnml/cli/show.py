@@ -11,9 +11,17 @@ from churnml.cli.app import HERE, JsonOption, ProjectOption, app, line, print_js
 from churnml.errors import ConfigError
 
 if TYPE_CHECKING:
+    from churnml.explain.counterfactual import WhatIf
     from churnml.store.rows import ScoreRow
 
 AliasOption = Annotated[str, typer.Option(help="champion or challenger.")]
+WhatIfOption = Annotated[
+    bool, typer.Option("--what-if", help="Also what would have to be true for a better tier.")
+]
+GoalOption = Annotated[
+    float | None,
+    typer.Option(help="With --what-if: the probability to come below (expansion: to reach)."),
+]
 LangOption = Annotated[str | None, typer.Option(help="en, zh or ja. Default: churnml.toml's.")]
 
 
@@ -38,6 +46,8 @@ def explain(
             metavar="MODEL", help="What another model says (challenger, a version), and why."
         ),
     ] = None,
+    what_if: WhatIfOption = False,
+    goal: GoalOption = None,
     project: ProjectOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,6 +55,11 @@ def explain(
     from dataclasses import asdict
 
     if since is not None or against is not None:
+        if what_if or goal is not None:
+            raise ConfigError(
+                "explain: found --what-if or --goal beside --since or --against. Expected one question at a "
+                "time. Ask what changed, then what would have to be true."
+            )
         from churnml.cli.change import show_change
 
         show_change(project, account, since, against, lang, _alias(alias), as_json)  # type: ignore[arg-type]
@@ -53,9 +68,25 @@ def explain(
     from churnml.stages.explain import explain as run
     from churnml.stages.project import open_project
 
-    told = run(open_project(project), account, lang, _alias(alias))  # type: ignore[arg-type]
+    opened = open_project(project)
+    told = run(opened, account, lang, _alias(alias))  # type: ignore[arg-type]
+    supposed: dict[str, WhatIf] = {}
+    if what_if or goal is not None:
+        # LightGBM takes a second to import: only those who ask wait for it.
+        from churnml.stages.what_if import what_ifs
+
+        scores = tuple(item.score for item in told.scores)
+        supposed = what_ifs(opened, told.account, scores, goal)
+    spoken = lang or opened.config.language
     if as_json:
-        print_json(asdict(told))
+        plain = asdict(told)
+        for item in plain["scores"]:
+            if item["score"]["target"] in supposed:
+                from churnml.explain.what_if import answer
+
+                found = supposed[item["score"]["target"]]
+                item["what_if"] = answer(found, spoken, item["score"]["currency"])
+        print_json(plain)
         return
     account_row = told.account
     facts = [
@@ -89,6 +120,11 @@ def explain(
         line(
             f"  → {action.title} ({action.who}, within {action.due_days} days): {action.text}",
         )
+        if row.target in supposed:
+            from churnml.explain.what_if import tell_what_if
+
+            for text in tell_what_if(supposed[row.target], spoken, row.currency).lines():
+                line(f"  {text}")
 
 
 def _beside(row: ScoreRow) -> str:

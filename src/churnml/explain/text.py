@@ -80,6 +80,14 @@ def change(share: float, lang: str) -> Shown:
     return _signed(_round_share(share), lang)
 
 
+def chances(shares: Mapping[str, float], lang: str) -> dict[str, Shown]:
+    """Probabilities that are told beside each other: with a decimal where they'd read alike without."""
+    coarse = {name: _percent(_round_share(share), lang) for name, share in shares.items()}
+    if len({shown.text for shown in coarse.values()}) == len(coarse):
+        return coarse
+    return {name: _percent(round(share, 3), lang) for name, share in shares.items()}
+
+
 @lru_cache(maxsize=4096)
 def day(moment: date, lang: str) -> Shown:
     """A date in the locale's medium format."""

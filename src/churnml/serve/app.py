@@ -43,11 +43,12 @@ class Resources:
         """GET /v1/accounts/{account_id}"""
         held = await _in_thread(self._desk.held)
         lang = schema.language_of(request, held.need_config().language)
-        since = schema.since_of(request)
+        since, what_if = schema.since_of(request), schema.what_if_of(request)
         account_id = request.path_params["account_id"]
-        work = partial(resources.account_answer, self._desk, held, account_id, lang, since)
-        # Why a score changed is scored anew; what the book says is only read.
-        return _json(await _in_thread(work, self._scoring if since is not None else None))
+        work = partial(resources.account_answer, self._desk, held, account_id, lang, since, what_if)
+        # A ledger and a what-if are scored anew, and wait their turn; what the book says is only read.
+        anew = since is not None or what_if
+        return _json(await _in_thread(work, self._scoring if anew else None))
 
     async def score(self, request: Request) -> Response:
         """POST /v1/score"""

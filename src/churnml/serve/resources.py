@@ -14,6 +14,7 @@ from churnml.actions.action import Action, render_action
 from churnml.actions.choose import choose_play
 from churnml.errors import NotFound
 from churnml.explain.reasons import Reason, reason_from_dict, reasons_for
+from churnml.explain.what_if import answer
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.contributions import explain_matrix
 from churnml.scoring.outlook import outlooks
@@ -22,26 +23,37 @@ from churnml.serve.desk import Desk, Held
 from churnml.serve.schema import FeatureRow, FeatureValue
 from churnml.stages.change import compare_books, plain_change, two_books
 from churnml.stages.explain import tell_score
+from churnml.stages.what_if import what_if_of
 from churnml.store.rows import AccountBook, ScoreRow
 
 Answer = dict[str, Any]
 
 
 def account_answer(
-    desk: Desk, held: Held, account_id: str, lang: str, since: datetime | None = None
+    desk: Desk,
+    held: Held,
+    account_id: str,
+    lang: str,
+    since: datetime | None = None,
+    what_if: bool = False,
 ) -> Answer:
-    """All that the book says about one account; `since`: each score with why it changed since then.
+    """All that the book says about one account.
 
-    Raises: NotFound if it says nothing, or there is no book of then.
+    since: each score with why it changed since then. what_if: each with what would have to be true.
+    Raises: NotFound if the book says nothing, or there is no book of then.
     """
     store = held.need_store()
-    if since is None:
-        return _account(desk, held, store.account(account_id), lang)
-    then, now = two_books(store, account_id, since)
+    then, now = (None, store.account(account_id))
+    if since is not None:
+        then, now = two_books(store, account_id, since)
     answer = _account(desk, held, now, lang)
-    compared = compare_books(then, now, partial(desk.bundle, held), lang)
-    for score, change in zip(answer["scores"], compared, strict=True):
-        score["change"] = plain_change(change)
+    if then is not None:
+        compared = compare_books(then, now, partial(desk.bundle, held), lang)
+        for score, change in zip(answer["scores"], compared, strict=True):
+            score["change"] = plain_change(change)
+    if what_if:
+        for score, row in zip(answer["scores"], now.scores, strict=True):
+            score["what_if"] = _supposed(held, now, row, lang)
     return answer
 
 
@@ -58,6 +70,11 @@ def _account(desk: Desk, held: Held, book: AccountBook, lang: str) -> Answer:
         "stale": desk.is_stale(held, book.run.data_through),
         "scores": [_stored(desk, held, book, row, lang) for row in book.scores],
     }
+
+
+def _supposed(held: Held, book: AccountBook, row: ScoreRow, lang: str) -> Answer:
+    bundle, tiers = held.bundles.get(row.target), held.need_config().tiers
+    return answer(what_if_of(bundle, row, book.account, tiers), lang, row.currency)
 
 
 def accounts_answer(

@@ -229,6 +229,14 @@ def since_of(request: Request) -> datetime | None:
         raise refused([FieldError("since", message)]) from None
 
 
+def what_if_of(request: Request) -> bool:
+    """Whether `?what_if=true` is asked. Raises: Problem 422 for anything but true and false."""
+    asked = request.query_params.get("what_if", "false")
+    if asked not in ("true", "false"):
+        raise refused([FieldError("what_if", f"found {asked[:40]!r}; expected true or false")])
+    return asked == "true"
+
+
 def unavailable(fault: ChurnmlError | str) -> Problem:
     """503: what the answer needs is not there (yet)."""
     return Problem(503, str(fault), headers={"Retry-After": "30"})

@@ -26,6 +26,7 @@ from churnml.training.contract import Lock
 from churnml.training.evaluate import MODEL, Evaluation
 from churnml.training.gate import Verdict
 from churnml.training.learn import Learned, Parts, accounts_of
+from churnml.training.moves import moves
 from churnml.training.params import FitParams
 from churnml.training.segments import segment_in_plain
 from churnml.training.split import Split
@@ -104,7 +105,11 @@ def bundle_of(facts: PaperFacts) -> Bundle:
         data_through=through,
         trained_rows=len(train),
         trained_outcomes=accounts_of(train)[0],
-        papers={**_papers(facts, metrics), "outside_limit": outside_limit(reference, facts.parts)},
+        papers={
+            **_papers(facts, metrics),
+            "outside_limit": outside_limit(reference, facts.parts),
+            "moves": moves(train, reference, facts.target),
+        },
         model_text=fitted.model_text,
         loaded=facts.learned.booster,
     )

@@ -12,12 +12,14 @@ from churnml.actions.plays import Who, shipped_plays
 from churnml.config import LANGUAGES, TARGETS, TIERS
 from churnml.contract.tables import KEY_ROLES
 from churnml.errors import ConfigError
+from churnml.explain.counterfactual import STATUSES
 from churnml.explain.evidence import PLACEHOLDERS, ROLES
 from churnml.explain.language import Language, language
 from churnml.explain.reading import sister_of
 from churnml.explain.tell import BESIDE, STAGE
 from churnml.explain.text import placeholders
 from churnml.features.catalog import BY_NAME, CATALOG
+from churnml.features.levers import STEPS
 from churnml.features.spec import DRIVERS, Cadence, Change, Rank, is_change
 
 every_language = pytest.mark.parametrize("lang", LANGUAGES)
@@ -25,7 +27,15 @@ every_feature = pytest.mark.parametrize("feature", CATALOG, ids=lambda feature: 
 
 
 def _texts(words: Language) -> Iterator[str]:
-    for group in (words.units, words.tiers, words.statuses, words.who, words.change):
+    for group in (
+        words.units,
+        words.tiers,
+        words.statuses,
+        words.who,
+        words.change,
+        words.steps,
+        words.what_if,
+    ):
         yield from group.values()
     yield from words.stages.values()
     yield from words.phrases.values()
@@ -49,6 +59,17 @@ def test_every_driver_target_tier_and_doer_has_words(lang: str) -> None:
     assert set(words.tiers) == {*TIERS, "unknown"}
     assert set(words.statuses) == {"ok", "unpromoted", "too_little_data"}
     assert set(words.who) == set(get_args(Who))
+
+
+@every_language
+def test_what_would_have_to_be_true_has_words_for_every_step_and_answer(lang: str) -> None:
+    words, english = language(lang), language("en")
+    assert set(words.steps) == set(STEPS)
+    assert set(words.what_if) == set(english.what_if)
+    silent = {"reached", "infeasible", "already"}  # told with numbers, or by where one stands
+    assert set(STATUSES) - silent <= set(words.what_if)
+    for key, text in english.what_if.items():
+        assert placeholders(words.what_if[key]) == placeholders(text), key
 
 
 @every_language

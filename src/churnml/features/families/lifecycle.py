@@ -9,7 +9,7 @@ def _milestones(days: int) -> Feature:
         f"milestones_met_{days}d_share", "milestones", Sql("milestones_met_share", days), "share",
         "onboarding", "lifecycle",
         f"share of the milestones due in the first {days} days that were reached in time",
-        LESS_IS_RISK,
+        LESS_IS_RISK, lever=False,  # what was late stays late
     )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ FEATURES = (
             Difference(Sql("account_age_days"), First(Where(stage="complete", human=True))),
             "days", "onboarding", "lifecycle",
             "days from the account's creation to the first completed action", MORE_IS_RISK,
-            needs=("stage",)),
+            lever=False, needs=("stage",)),
     Feature("lifecycle_stage", "subscriptions", Sql("lifecycle_stage"), "category", "renewal",
             "lifecycle", "stage: onboarding, adopting, steady or renewing", {}, lever=False,
             needs=("renews_at",), categorical=True),

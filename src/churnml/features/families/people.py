@@ -31,10 +31,12 @@ def _people(
     direction: dict[str, int],
     needs: tuple[str, ...] = (),
     tells: Literal["level", "news", "since"] = "level",
+    lever: bool = True,
 ) -> Feature:
     return Feature(
-        name, "users", fn, unit, "key_users", "people", what, direction, needs=needs, tells=tells
-    )
+        name, "users", fn, unit, "key_users", "people", what, direction, lever, needs=needs,
+        tells=tells,
+    )  # fmt: skip
 
 
 def _of_role(role: str, who: str) -> tuple[Feature, ...]:
@@ -58,9 +60,10 @@ def _of_role(role: str, who: str) -> tuple[Feature, ...]:
 FEATURES = (
     _people("key_users", Sql("key_users"), "users", "people who hold a key role", LESS_IS_RISK),
     _people("key_users_left_90d", Sql("key_users_left", 90), "users",
-            "people in a key role who left in the last 90 days", MORE_IS_RISK, tells="news"),
+            "people in a key role who left in the last 90 days", MORE_IS_RISK, tells="news",
+            lever=False),  # a departure can't be undone; a successor is another number
     _people("days_since_key_user_left", Sql("days_since_key_user_left"), "days",
-            "days since somebody in a key role left", {}, tells="since"),
+            "days since somebody in a key role left", {}, tells="since", lever=False),
     _people("key_users_active_28d", Level(KEY_USERS, 28), "users",
             "key users who did anything in the last 28 days", LESS_IS_RISK, SEEN),
     _people("key_user_events_28d_per_week", Level(KEY_EVENTS, 28, per_week=True),
@@ -86,7 +89,8 @@ FEATURES = (
     _people("users_added_90d", Sql("users_added", 90), "users",
             "people given access in the last 90 days", LESS_IS_RISK, tells="news"),
     _people("users_removed_90d", Sql("users_removed", 90), "users",
-            "people who lost access in the last 90 days", MORE_IS_RISK, tells="news"),
+            "people who lost access in the last 90 days", MORE_IS_RISK, tells="news",
+            lever=False),
     _people("users_inactive_28d", Difference(Sql("users"), Level(USERS, 28)), "users",
             "people with access beyond those active in the last 28 days", MORE_IS_RISK, SEEN),
     Feature("invites_90d",

@@ -16,17 +16,18 @@ def _support(
     direction: dict[str, int],
     needs: tuple[str, ...] = (),
     tells: Literal["level", "news", "since"] = "level",
+    lever: bool = True,
 ) -> Feature:
     return Feature(
-        name, table, fn, unit, driver, "support", what, direction, needs=needs, tells=tells
+        name, table, fn, unit, driver, "support", what, direction, lever, needs=needs, tells=tells
     )
 
 
 FEATURES = (
     _support("tickets_90d", "tickets", Sql("tickets", 90), "tickets", "support",
-            "tickets opened in the last 90 days", {}),
+            "tickets opened in the last 90 days", {}, lever=False),  # opened is opened
     _support("severe_tickets_90d", "tickets", Sql("severe_tickets", 90), "tickets", "support", "severe tickets opened in the last 90 days", MORE_IS_RISK, tells="news",
-            needs=("severity",)),
+            needs=("severity",), lever=False),
     _support("open_tickets", "tickets", Sql("open_tickets"), "tickets", "support",
             "tickets open", MORE_IS_RISK, needs=("closed_at",)),
     _support("resolution_90d_days", "tickets", Sql("resolution_days", 90), "mean days", "support", "mean days to close, of tickets closed in the last 90 days", MORE_IS_RISK,
@@ -36,9 +37,9 @@ FEATURES = (
             needs=("csat", "closed_at")),
     _support("nps_last", "surveys", Sql("nps_last"), "points of 10", "satisfaction",
             "mean of each respondent's last NPS answer", LESS_IS_RISK),
-    _support("detractors_180d", "surveys", Sql("detractors", 180), "answers", "satisfaction", "NPS answers of 0 to 6 in the last 180 days", MORE_IS_RISK, tells="news"),
+    _support("detractors_180d", "surveys", Sql("detractors", 180), "answers", "satisfaction", "NPS answers of 0 to 6 in the last 180 days", MORE_IS_RISK, tells="news", lever=False),  # an answer stands
     _support("tickets_28d", "tickets", Sql("tickets", 28), "tickets", "support",
-             "tickets opened in the last 28 days", {}),
+             "tickets opened in the last 28 days", {}, lever=False),
     _support("tickets_90d_per_1000_events", "tickets",
              Ratio(Sql("tickets", 90), Level(EVENTS, 90), 1000.0), "tickets per 1,000 events",
              "support", "tickets for each 1,000 events by people in the last 90 days",
@@ -75,7 +76,7 @@ FEATURES = (
              "referrals made in the last 365 days", LESS_IS_RISK, tells="news"),
     _support("referrals_converted", "referrals", Sql("referrals_converted"), "referrals",
              "satisfaction", "referrals that became customers", LESS_IS_RISK, ("converted_at",),
-             tells="news"),
+             tells="news", lever=False),  # whether another company buys is up to that company
     _support("days_since_referral", "referrals", Sql("days_since_referral"), "days",
              "satisfaction", "days since the last referral", {}, tells="since"),
 )  # fmt: skip
