@@ -134,15 +134,17 @@ class Levels:
 class Forest:
     """A model's trees, ready to explain rows.
 
-    rules: of the trees without a table. tables: (small trees, answers, nodes), answer bit j is
-    whether node j goes left. small: their nodes, in order; tree, bit: of these nodes.
+    is_small, points: of each tree, whether it has a table, and the points it needs. rules: of the trees
+    without a table. tables: (small trees, answers, nodes), answer bit j is whether node j goes left.
+    small: their nodes, in order; tree, bit: of these nodes. cells: what a row costs, nodes x points.
     """
 
     def __init__(self, trees: Trees):
         self.trees = trees
         sizes = np.diff(trees.start)
-        is_small = sizes <= TABLE_NODES
-        points = (trees.distinct + 1) // 2
+        self.is_small: Bools = sizes <= TABLE_NODES
+        self.points: Ints = (trees.distinct + 1) // 2
+        is_small, points = self.is_small, self.points
         self.rules = [
             Rule(trees, ~is_small & (points == size), int(size))
             for size in np.unique(points[~is_small])
