@@ -5,7 +5,7 @@ other: whoever goes through the arrays upwards has a node's children before the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -184,13 +184,39 @@ class _Reader:
 
     def trees(self, features: int) -> Trees:
         columns = list(zip(*self.nodes, strict=True)) if self.nodes else [()] * 12
-        kinds = (int, float, bool, bool, int, int, int, float, int, int, bool, float)
-        arrays = [np.array(c, dtype=kind) for c, kind in zip(columns, kinds, strict=True)]
-        ints = (np.array(c, dtype=np.int64) for c in (self.start, self.distinct))
+        (
+            feature, threshold, nan_left, zero_left, category, left, right, ratio, level, above,
+            above_left, above_share,
+        ) = columns  # fmt: skip
         return Trees(
-            self.base, features, *ints, *arrays, np.array(self.leaves, dtype=np.float64),
-            np.array(self.sets, dtype=np.int64), np.array(self.words, dtype=np.uint32),
-        )  # fmt: skip
+            base=self.base,
+            features=features,
+            start=_int_array(self.start),
+            distinct=_int_array(self.distinct),
+            feature=_int_array(feature),
+            threshold=_float_array(threshold),
+            nan_left=np.array(nan_left, dtype=bool),
+            zero_left=np.array(zero_left, dtype=bool),
+            category=_int_array(category),
+            left=_int_array(left),
+            right=_int_array(right),
+            ratio=_float_array(ratio),
+            level=_int_array(level),
+            above=_int_array(above),
+            above_left=np.array(above_left, dtype=bool),
+            above_share=_float_array(above_share),
+            leaves=_float_array(self.leaves),
+            sets=_int_array(self.sets),
+            words=np.array(self.words, dtype=np.uint32),
+        )
+
+
+def _int_array(values: Sequence[float]) -> Ints:
+    return np.array(values, dtype=np.int64)
+
+
+def _float_array(values: Sequence[float]) -> Floats:
+    return np.array(values, dtype=np.float64)
 
 
 def _question(kind: int, threshold: float, first_set: int) -> tuple[float, bool, bool, int]:

@@ -183,10 +183,8 @@ class Forest:
             parts.append(levels.parts(left[rule.node]))
         cell = self.features[:, None] * size + np.arange(size)
         # bincount adds one after the other: a feature's sum has the same order for any number of rows.
-        sums = np.bincount(
-            cell.ravel(), np.concatenate(parts).ravel(), self.trees.features * size
-        )
-        return sums.reshape(self.trees.features, size).T
+        sums = np.bincount(cell.ravel(), np.concatenate(parts).ravel(), self.trees.features * size)
+        return np.asarray(sums, dtype=np.float64).reshape(self.trees.features, size).T
 
     def _looked_up(self, left: Bools) -> Floats:
         """What the nodes of small trees add: (small nodes, rows)."""

@@ -69,11 +69,8 @@ def _small_loop(
     nodes: Any, went: Any, answer: Any,
 ) -> None:  # fmt: skip
     """Forest's tables: looks up what the nodes of each small tree add. width: None is one row."""
-    if width is None:
-        rows = _ONE
-    else:
-        rows = width
-    table = np.uint64(0)
+    rows = _ONE if width is None else width
+    table: Any = np.uint64(0)
     for tree in trees:
         first, end = np.uint64(start[tree]), np.uint64(start[tree + 1])
         for r in range(rows):
@@ -103,10 +100,7 @@ def _large_loop(
 
     A node's mean takes the place of its reach, which nobody needs any more by then.
     """
-    if width is None:
-        rows = _ONE
-    else:
-        rows = width
+    rows = _ONE if width is None else width
     for tree in trees:
         first = np.uint64(start[tree])
         count = np.uint64(start[tree + 1]) - first
@@ -117,7 +111,7 @@ def _large_loop(
             for r in range(rows):
                 reach[root + i * rows + r] = weights[size, i]
         for back in range(count):
-            own = count - _ONE - back
+            own: Any = count - _ONE - back
             node, at, here = first + own, own * rows, own * cells
             _ways(
                 rows, x, node, feature, threshold, nan_left, zero_left, category, sets, words,
@@ -260,9 +254,7 @@ class CompiledForest:
         sums = np.zeros(self._features * rows)
         if len(self._small):
             answer: npt.NDArray[np.uint64] = np.empty(rows, dtype=np.uint64)
-            _small(
-                width, x, sums, self._small, *self._nodes, *self._tables, np.empty(rows), answer
-            )
+            _small(width, x, sums, self._small, *self._nodes, *self._tables, np.empty(rows), answer)
         if len(self._large):
             ways, cells = self._most_nodes * rows, self._most_nodes * self._most_points * rows
             _large(

@@ -19,6 +19,7 @@ from churnml.errors import ChurnmlError
 from churnml.features.catalog import BY_NAME, CATALOG
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import current_champion, current_version
+from churnml.scoring.explainer import warm
 from churnml.serve.schema import unavailable
 from churnml.stages.project import CONFIG_NAME, Project, open_project
 from churnml.store.store import Store, open_store
@@ -172,6 +173,8 @@ def _champions(project: Project, before: Mapping[str, Bundle]) -> dict[str, Bund
                 found[target] = serving
                 continue
             bundle = current_champion(project.bundles, target)
+            if bundle is not None:
+                warm(bundle)  # here, so that no request waits for it
         except (ChurnmlError, OSError) as error:
             log.error("%s", error)
             bundle = serving

@@ -1,0 +1,86 @@
+"""Which way a bundle's contributions are made. Owns the choice and what is kept between calls; the ways
+are LightGBM's own `pred_contrib` (the oracle), `treeshap.py` in numpy, and the same compiled.
+
+The two of ours give the same bits, so the choice between them is one of time alone: numba takes half a
+second to import, loops that it hasn't cached a few seconds to compile. A model that `trees.py` cannot
+read is left to LightGBM, for every number of rows."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from churnml.scoring.bundle import Bundle
+from churnml.scoring.trees import Floats, Unread, read_trees
+from churnml.scoring.treeshap import Forest
+
+if TYPE_CHECKING:
+    from churnml.scoring.treeshap_compiled import CompiledForest
+
+CELL_S = 4e-8  # numpy's time for a node and a point, about
+COMPILE_ABOVE_S = 3.0  # what numpy would take for a batch, where compiling is sooner even uncached
+WARM_ABOVE_S = (
+    1e-3  # what numpy takes for one row, where a service is better off with numba's memory
+)
+
+
+@dataclass(eq=False)
+class _Kept:
+    """A bundle's forest (None: not readable), its compiled twin, and whether that was tried."""
+
+    forest: Forest | None
+    compiled: CompiledForest | None = None
+    tried: bool = False
+
+
+_kept: weakref.WeakKeyDictionary[Bundle, _Kept] = weakref.WeakKeyDictionary()
+
+
+def parts_of(bundle: Bundle, matrix: Floats) -> tuple[Floats, float]:
+    """Contributions of the model's input matrix, (rows, features) in log-odds, and the base.
+
+    The same for a row alone and in a batch, to the last bit.
+    """
+    kept = _keep(bundle)
+    if kept.forest is None:
+        told = np.asarray(bundle.booster.predict(matrix, pred_contrib=True, num_threads=1))
+        return told[:, :-1], float(told[0, -1])
+    if len(matrix) * kept.forest.cells * CELL_S > COMPILE_ABOVE_S:
+        _compile(kept)
+    way = kept.compiled or kept.forest
+    return way.contributions(matrix), kept.forest.trees.base
+
+
+def warm(bundle: Bundle) -> None:
+    """Read the model, and compile where a single row would wait for numpy, before a request does."""
+    kept = _keep(bundle)
+    if kept.forest is not None and kept.forest.cells * CELL_S > WARM_ABOVE_S:
+        _compile(kept)
+
+
+def _keep(bundle: Bundle) -> _Kept:
+    kept = _kept.get(bundle)
+    if kept is None:
+        try:
+            trees = read_trees(bundle.model_text)
+        except Unread:
+            trees = None
+        fits = trees is not None and trees.features == len(bundle.features)
+        kept = _kept[bundle] = _Kept(Forest(trees) if trees is not None and fits else None)
+    return kept
+
+
+def _compile(kept: _Kept) -> None:
+    if kept.tried or kept.forest is None:
+        return
+    kept.tried = True
+    try:
+        # Here, not above: who explains a few rows of a small model needs no compiler.
+        from churnml.scoring.treeshap_compiled import compiled
+
+        kept.compiled = compiled(kept.forest)
+    except Exception:  # numba absent, broken or too old: numpy gives the same, later
+        kept.compiled = None
