@@ -6,7 +6,8 @@ shap's explainer isn't needed."""
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,13 @@ def draw_beeswarm(
     """A point per row and feature: how much it added, coloured by how large its value was."""
     import shap  # seconds to import, and only these pictures need it
 
-    # shap jitters its points with the global generator and takes no other.
-    state = np.random.get_state()  # noqa: NPY002
     plt.figure()
-    try:
-        np.random.seed(0)  # noqa: NPY002
+    with _same_jitter():
         axes = shap.plots.beeswarm(
             _explanation(bundle, features, explained),
             max_display=SHOWN_FEATURES, show=False, group_remaining_features=False,
             plot_size=(11, 0.55 * min(SHOWN_FEATURES, len(bundle.features)) + 1.6),
         )  # fmt: skip
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
     axes.tick_params("y", labelsize=10)
     axes.set_xlabel(
         f"{LOG_ODDS}; to the right, {bundle.target} is likelier. Grey: the value is missing",
@@ -77,10 +73,11 @@ def draw_dependence(
         known = bundle.categories.get(name)
         column = explained.matrix[:, place]
         low, high = (None, None) if known else _ends(column)
-        shap.plots.scatter(
-            values[:, place], ax=axes, show=False, color="#1e88e5", alpha=0.6, dot_size=14,
-            xmin=low, xmax=high,
-        )  # fmt: skip
+        with _same_jitter():
+            shap.plots.scatter(
+                values[:, place], ax=axes, show=False, color="#1e88e5", alpha=0.6, dot_size=14,
+                xmin=low, xmax=high,
+            )  # fmt: skip
         axes.axhline(0, color="0.7", linewidth=1, zorder=0)
         axes.set_title(values.feature_names[place], fontsize=10)
         gone = np.isnan(column).mean()
@@ -129,6 +126,17 @@ def draw_waterfall(
     for shown in figure.axes:
         shown.tick_params(labelsize=11)
     return save(figure, path)
+
+
+@contextmanager
+def _same_jitter() -> Iterator[None]:
+    """shap jitters its points with the global generator and takes no other."""
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        np.random.seed(0)  # noqa: NPY002
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
 
 
 def _ends(column: FloatArray) -> tuple[float, float]:
