@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 CELL_S = 4e-8  # numpy's time for a node and a point, about
 COMPILE_ABOVE_S = 3.0  # what numpy would take for a batch, where compiling is sooner even uncached
-WARM_ABOVE_S = (
-    1e-3  # what numpy takes for one row, where a service is better off with numba's memory
-)
 
 
 @dataclass(eq=False)
@@ -55,10 +52,8 @@ def parts_of(bundle: Bundle, matrix: Floats) -> tuple[Floats, float]:
 
 
 def warm(bundle: Bundle) -> None:
-    """Read the model, and compile where a single row would wait for numpy, before a request does."""
-    kept = _keep(bundle)
-    if kept.forest is not None and kept.forest.cells * CELL_S > WARM_ABOVE_S:
-        _compile(kept)
+    """Read the model and compile, for who will explain single rows and shall not wait at the first."""
+    _compile(_keep(bundle))
 
 
 def _keep(bundle: Bundle) -> _Kept:

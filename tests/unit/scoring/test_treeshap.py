@@ -224,15 +224,13 @@ def test_a_large_batch_is_compiled_and_a_small_one_is_not(bundle, matrix, monkey
     assert explainer._keep(own).compiled is not None
 
 
-def test_a_service_compiles_before_requests_come_where_numpy_would_keep_them_waiting(
-    bundle, monkeypatch
-):
-    small, large = replace(bundle), replace(bundle)
-    explainer.warm(small)
-    assert explainer._keep(small).compiled is None
-    monkeypatch.setattr(explainer, "WARM_ABOVE_S", 0.0)
-    explainer.warm(large)
-    assert explainer._keep(large).compiled is not None
+def test_a_bundle_that_was_warmed_is_compiled_before_its_first_row(bundle, matrix):
+    own = replace(bundle)
+    explainer.warm(own)
+    assert explainer._keep(own).compiled is not None
+    told = explain_matrix(bundle, matrix).contributions
+    alone = [explain_matrix(own, row[None]).contributions for row in matrix]
+    assert np.array_equal(np.vstack(alone), told)
 
 
 def test_without_numba_the_values_are_the_same(bundle, matrix, monkeypatch):
