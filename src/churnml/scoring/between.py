@@ -17,49 +17,9 @@ import numpy as np
 from churnml.errors import ChurnmlError
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.predict import FloatArray, log_odds_of
+from churnml.scoring.trees import Trees, Unread, cleaned, read_trees, went_left
 
 TOLERANCE = 1e-6
-_CATEGORICAL, _DEFAULT_LEFT = (
-    1,
-    2,
-)  # bits of LightGBM's decision_type; the two above: what is missing
-_ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2
-_NEARLY_ZERO = 1e-35
-
-
-@dataclass(frozen=True)
-class _Tree:
-    """One tree as LightGBM writes it; a negative child is a leaf (~child is its place)."""
-
-    feature: tuple[int, ...]
-    threshold: tuple[float, ...]
-    decision: tuple[int, ...]
-    left: tuple[int, ...]
-    right: tuple[int, ...]
-    leaf: tuple[float, ...]
-    boundaries: tuple[int, ...]
-    bits: tuple[int, ...]
-
-    def goes_left(self, node: int, value: float) -> bool:
-        """Which way a value goes at a node, by LightGBM's own rules."""
-        decision = self.decision[node]
-        if decision & _CATEGORICAL:
-            return self._in_set(int(self.threshold[node]), value)
-        missing = decision >> 2
-        if np.isnan(value) and missing != _NAN_IS_MISSING:
-            value = 0.0
-        if (missing == _NAN_IS_MISSING and np.isnan(value)) or (
-            missing == _ZERO_IS_MISSING and abs(value) <= _NEARLY_ZERO
-        ):
-            return bool(decision & _DEFAULT_LEFT)
-        return value <= self.threshold[node]
-
-    def _in_set(self, number: int, value: float) -> bool:
-        if not np.isfinite(value) or value <= -1:
-            return False
-        word, bit = divmod(int(value), 32)
-        first, last = self.boundaries[number], self.boundaries[number + 1]
-        return first + word < last and bool(self.bits[first + word] >> bit & 1)
 
 
 def moves_between(bundle: Bundle, then: FloatArray, now: FloatArray) -> FloatArray:
@@ -67,14 +27,21 @@ def moves_between(bundle: Bundle, then: FloatArray, now: FloatArray) -> FloatArr
 
     then, now: (features,), rows of the model's input matrix. The sum is the difference of the two raw
     scores, without what a contract adds (see `contract_shift`).
-    Raises: ChurnmlError if the sum is not that difference.
+    Raises: ChurnmlError if the sum is not that difference, or the model cannot be read.
     """
-    found = np.zeros(len(bundle.features))
-    moved = [not _same(old, new) for old, new in zip(then.tolist(), now.tolist(), strict=True)]
-    for tree in _trees(bundle.model_text):
-        if tree.feature:
-            _walk(tree, 0, then, now, moved, (), (), found)
-    first, last = log_odds_of(bundle.booster, np.stack([then, now]))
+    rows = np.stack([then, now])
+    try:
+        trees = _trees(bundle.model_text)
+    except Unread as why:
+        raise ChurnmlError(
+            f"moves of {bundle.model_version} ({bundle.target}): the model holds {why}. Expected one that "
+            "churnml trained. Train it again."
+        ) from None
+    walk = _Walk.of(trees, rows)
+    for root in (trees.start[1:] - 1).tolist():
+        walk.go(root, (), ())
+    found = walk.found
+    first, last = log_odds_of(bundle.booster, rows)
     gap = abs(found.sum() - (last - first))
     if not gap <= TOLERANCE * max(1.0, abs(first), abs(last)):
         raise ChurnmlError(
@@ -85,69 +52,56 @@ def moves_between(bundle: Bundle, then: FloatArray, now: FloatArray) -> FloatArr
     return found
 
 
-def _same(old: float, new: float) -> bool:
-    return old == new or (np.isnan(old) and np.isnan(new))
-
-
-def _walk(
-    tree: _Tree,
-    node: int,
-    then: FloatArray,
-    now: FloatArray,
-    moved: list[bool],
-    newer: tuple[int, ...],
-    older: tuple[int, ...],
-    found: FloatArray,
-) -> None:
-    """Add up the leaves that any mixture of the two rows reaches below `node`.
-
-    newer, older: features on the way that parted the two rows, by whose way was taken.
-    """
-    while node >= 0:
-        feature = tree.feature[node]
-        if not moved[feature] or feature in older:
-            left = tree.goes_left(node, then[feature])
-        elif feature in newer:
-            left = tree.goes_left(node, now[feature])
-        else:
-            left, left_now = (tree.goes_left(node, row[feature]) for row in (then, now))
-            if left != left_now:
-                other = tree.left[node] if left_now else tree.right[node]
-                _walk(tree, other, then, now, moved, (*newer, feature), older, found)
-                older = (*older, feature)
-        node = tree.left[node] if left else tree.right[node]
-    value, a, b = tree.leaf[~node], len(newer), len(older)
-    for feature in newer:
-        found[feature] += value * factorial(a - 1) * factorial(b) / factorial(a + b)
-    for feature in older:
-        found[feature] -= value * factorial(a) * factorial(b - 1) / factorial(a + b)
-
-
 @lru_cache(maxsize=8)
-def _trees(model_text: str) -> tuple[_Tree, ...]:
-    """The trees of LightGBM's model text."""
-    body = model_text.partition("\nTree=0\n")[2].partition("end of trees")[0]
-    trees = []
-    for part in body.split("\nTree=") if body else ():
-        lines = dict(line.split("=", 1) for line in part.splitlines() if "=" in line)
-        trees.append(
-            _Tree(
-                feature=_whole(lines, "split_feature"),
-                threshold=_numbers(lines, "threshold"),
-                decision=_whole(lines, "decision_type"),
-                left=_whole(lines, "left_child"),
-                right=_whole(lines, "right_child"),
-                leaf=_numbers(lines, "leaf_value"),
-                boundaries=_whole(lines, "cat_boundaries"),
-                bits=_whole(lines, "cat_threshold"),
-            )
+def _trees(model_text: str) -> Trees:
+    return read_trees(model_text)
+
+
+@dataclass(eq=False)
+class _Walk:
+    """The walk of two rows through all trees. left_then, left_now: which way each goes at each node.
+
+    Plain lists: the walk looks at one node at a time.
+    """
+
+    feature: list[int]
+    left: list[int]
+    right: list[int]
+    leaves: list[float]
+    left_then: list[bool]
+    left_now: list[bool]
+    found: FloatArray
+
+    @classmethod
+    def of(cls, trees: Trees, rows: FloatArray) -> _Walk:
+        ways = went_left(trees, cleaned(rows))
+        return cls(
+            trees.feature.tolist(),
+            trees.left.tolist(),
+            trees.right.tolist(),
+            trees.leaves.tolist(),
+            ways[:, 0].tolist(),
+            ways[:, 1].tolist(),
+            np.zeros(rows.shape[1]),
         )
-    return tuple(trees)
 
+    def go(self, node: int, newer: tuple[int, ...], older: tuple[int, ...]) -> None:
+        """Add up the leaves that any mixture of the two rows reaches below `node`.
 
-def _whole(lines: dict[str, str], name: str) -> tuple[int, ...]:
-    return tuple(int(text) for text in lines.get(name, "").split())
-
-
-def _numbers(lines: dict[str, str], name: str) -> tuple[float, ...]:
-    return tuple(float(text) for text in lines.get(name, "").split())
+        newer, older: features on the way that parted the two rows, by whose way was taken.
+        """
+        while node >= 0:
+            feature = self.feature[node]
+            left, left_now = self.left_then[node], self.left_now[node]
+            if feature in newer:
+                left = left_now
+            elif left != left_now and feature not in older:
+                other = self.left[node] if left_now else self.right[node]
+                self.go(other, (*newer, feature), older)
+                older = (*older, feature)
+            node = self.left[node] if left else self.right[node]
+        value, a, b = self.leaves[-1 - node], len(newer), len(older)
+        for feature in newer:
+            self.found[feature] += value * factorial(a - 1) * factorial(b) / factorial(a + b)
+        for feature in older:
+            self.found[feature] -= value * factorial(a) * factorial(b - 1) / factorial(a + b)

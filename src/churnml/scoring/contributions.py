@@ -11,6 +11,7 @@ import pandas as pd
 
 from churnml.errors import ChurnmlError
 from churnml.scoring.bundle import Bundle
+from churnml.scoring.explainer import parts_of
 from churnml.scoring.predict import (
     RENEWAL,
     FloatArray,
@@ -54,17 +55,16 @@ def explain_matrix(bundle: Bundle, matrix: FloatArray) -> Explained:
     if not len(matrix):
         empty = np.empty(0)
         return Explained(matrix, empty, empty, np.empty((0, len(bundle.features))), 0.0)
-    # Scoring costs a two-hundredth of explaining: it is the independent check of the sums.
+    # LightGBM's own score of the same rows is the independent check of the sums, always.
     raw = log_odds_of(bundle.booster, matrix)
-    parts = np.asarray(bundle.booster.predict(matrix, pred_contrib=True, num_threads=1))
-    gap = np.abs(parts.sum(axis=1) - raw)
+    contributions, base = parts_of(bundle, matrix)
+    gap = np.abs(base + contributions.sum(axis=1) - raw)
     if not (gap <= TOLERANCE * np.maximum(1.0, np.abs(raw))).all():
         raise ChurnmlError(
             f"contributions of {bundle.model_version} ({bundle.target}): row {int(gap.argmax()) + 1} "
             f"adds up to {gap.max():.3g} beside its score. Expected the sum to be the score. Train "
             "the model again with the LightGBM version that serves it."
         )
-    base, contributions = float(parts[0, -1]), parts[:, :-1]
     shift = contract_shift(bundle, matrix, raw)
     if shift.any():
         # The contract speaks through the feature that knows it: the sum stays the score.

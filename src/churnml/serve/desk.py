@@ -19,6 +19,7 @@ from churnml.errors import ChurnmlError
 from churnml.features.catalog import BY_NAME, CATALOG
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import current_champion, current_version, kept_bundle
+from churnml.scoring.explainer import warm
 from churnml.serve.schema import unavailable
 from churnml.stages.project import CONFIG_NAME, Project, open_project
 from churnml.store.store import Store, open_store
@@ -183,6 +184,10 @@ def _champions(project: Project, before: Mapping[str, Bundle]) -> dict[str, Bund
                 found[target] = serving
                 continue
             bundle = current_champion(project.bundles, target)
+            if bundle is not None:
+                slower = warm(bundle)  # here, so that no request waits for it
+                if slower is not None:
+                    log.warning("%s %s: %s", target, bundle.model_version, slower)
         except (ChurnmlError, OSError) as error:
             log.error("%s", error)
             bundle = serving

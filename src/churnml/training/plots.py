@@ -1,6 +1,5 @@
-"""Pictures of a trained target for its MLflow run. Owns the drawing; computes no metric anew.
-
-shap draws the beeswarm from the contributions that the bundle gives; its explainer isn't needed."""
+"""Pictures of a trained target for its MLflow run. Owns which, and those of its metrics; computes no
+metric anew. What shap draws stands in `shap_plots.py`."""
 
 from __future__ import annotations
 
@@ -18,9 +17,11 @@ from churnml.training.card import figure as figure_of
 from churnml.training.drawing import plt, save
 from churnml.training.evaluate import MODEL, CalibrationBin, Segment
 from churnml.training.segments import name_of
+from churnml.training.shap_plots import draw_beeswarm, draw_dependence, draw_waterfall, top_rows
 from churnml.training.train import TrainedTarget
 
-SAMPLE_ROWS = 500  # contributions cost 200 times a score
+SAMPLE_ROWS = 500  # more points than that hide each other
+TOP_ACCOUNTS = 3
 SHOWN_DRIVERS = 12
 SHOWN_SEGMENTS = 20  # those with most outcomes
 ACROSS = 4  # segments side by side
@@ -31,14 +32,15 @@ def draw_plots(
     features: Sequence[Feature],
     folder: Path,
     seed: int,
-    beeswarm: bool = True,
+    by_shap: bool = True,
 ) -> list[Path]:
-    """Draw reliability, ROC and precision-recall, gains, drivers and shap's beeswarm as PNGs, and
-    reliability by segment where a segment could be judged.
+    """Draw reliability, ROC and precision-recall, gains and drivers as PNGs, reliability by segment
+    where a segment could be judged, and by shap a beeswarm, the dependence of the top features and a
+    waterfall for each of the accounts at the top of the last date.
 
-    features: the declared features, for their drivers. seed: of the sample of rows that are
-    explained. beeswarm: False spares shap's import (it takes
-    seconds). Returns the files written to `folder`.
+    features: the declared features, for their drivers and words. seed: of the sample of rows that are
+    explained. by_shap: False spares shap's import (it takes seconds). Returns the files written to
+    `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -55,8 +57,8 @@ def draw_plots(
     judged = [segment for segment in trained.evaluation.segments if segment.calibration]
     if judged:
         written.append(_segments(trained.target, judged, folder / "segments.png"))
-    if beeswarm:
-        written.append(_beeswarm(trained, explained, matrix, folder / "beeswarm.png"))
+    if by_shap:
+        written.extend(_by_shap(trained, features, explained, folder))
     return written
 
 
@@ -161,24 +163,21 @@ def _drivers(
     return save(figure, path)
 
 
-def _beeswarm(trained: TrainedTarget, explained: Explained, matrix: FloatArray, path: Path) -> Path:
-    import shap  # seconds to import, and only this picture needs it
-
-    values = shap.Explanation(
-        values=explained.contributions,
-        base_values=np.full(len(matrix), explained.base),
-        data=matrix,
-        feature_names=list(trained.bundle.features),
-    )
-    plt.figure()
-    # shap jitters its points with the global generator and takes no other.
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        np.random.seed(0)  # noqa: NPY002
-        axes = shap.plots.beeswarm(
-            values, max_display=15, show=False, group_remaining_features=False
+def _by_shap(
+    trained: TrainedTarget, features: Sequence[Feature], explained: Explained, folder: Path
+) -> list[Path]:
+    bundle, test = trained.bundle, trained.test
+    written = [
+        draw_beeswarm(bundle, features, explained, folder / "beeswarm.png"),
+        draw_dependence(bundle, features, explained, folder / "dependence.png"),
+    ]
+    top = top_rows(test.accounts, test.as_of, trained.probability, TOP_ACCOUNTS)
+    those = explain_matrix(bundle, test.x[top])
+    for row, place in enumerate(top):
+        title = (
+            f"{test.accounts[place]} on {np.datetime_as_string(test.as_of[place], 'D')}: "
+            f"{trained.target} at {those.probability[row]:.0%} within {bundle.horizon_days} days"
         )
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-    axes.set_xlabel("contribution to the log-odds")
-    return save(axes.get_figure(), path)
+        path = folder / f"waterfall_{row + 1}.png"
+        written.append(draw_waterfall(bundle, features, those, row, title, path))
+    return written

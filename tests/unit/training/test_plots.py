@@ -21,16 +21,19 @@ def test_every_picture_is_a_png(drawn):
         "gains.png",
         "drivers.png",
         "beeswarm.png",
+        "dependence.png",
+        "waterfall_1.png",
+        "waterfall_2.png",
+        "waterfall_3.png",
     ]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
 
 
-def test_without_the_beeswarm_shap_is_spared(trained, catalog_features, tmp_path):
+def test_without_its_pictures_shap_is_spared(trained, catalog_features, tmp_path):
     names = [
-        path.name
-        for path in draw_plots(trained, catalog_features, tmp_path, seed=1, beeswarm=False)
+        path.name for path in draw_plots(trained, catalog_features, tmp_path, seed=1, by_shap=False)
     ]
-    assert "beeswarm.png" not in names
+    assert not [name for name in names if name.startswith(("beeswarm", "dependence", "waterfall"))]
 
 
 def test_the_same_model_gives_the_same_pictures(trained, catalog_features, drawn, tmp_path):
@@ -47,6 +50,6 @@ def test_segments_that_could_be_judged_are_drawn_and_no_others(trained, catalog_
         evaluation = replace(trained.evaluation, segments=segments)
         folder = tmp_path / str(len(segments))
         paths = draw_plots(
-            replace(trained, evaluation=evaluation), catalog_features, folder, 1, beeswarm=False
+            replace(trained, evaluation=evaluation), catalog_features, folder, 1, by_shap=False
         )
         assert ("segments.png" in [path.name for path in paths]) == drawn

@@ -1,0 +1,1 @@
+"""What explaining a score takes, beside the libraries that do it."""
