@@ -27,6 +27,9 @@ Driver = Literal[
     "cs_work",
 ]
 DRIVERS: tuple[Driver, ...] = Driver.__args__  # type: ignore[attr-defined]
+# Where an account stands in its contract, and what kind of account it is: context, which says when and who
+# rather than why. It is true of every account in that place, and none of its features is a lever.
+CONTEXT: frozenset[Driver] = frozenset({"renewal", "profile"})
 
 Family = Literal["usage", "people", "commercial", "support", "lifecycle", "profile", "process"]
 FAMILIES: tuple[Family, ...] = Family.__args__  # type: ignore[attr-defined]
