@@ -281,7 +281,9 @@ def one_project(folder: Path, seed: int, refits: int) -> tuple[Explained, Built,
         trained = train_target(
             built.frame, labels, built.features, TARGET, declared, settings, workspace.data_through
         )
-        train = cut_target(built.frame, labels, built.features, declared, settings).parts.train
+        train = cut_target(
+            built.frame, labels, built.features, TARGET, declared, settings
+        ).parts.train
     found = explained(trained)
     model = trained.evaluation.model["roc_auc"]
     figures = {
