@@ -85,7 +85,8 @@ def _together(console: Console, told: Mapping[str, Any]) -> None:
         f"\nAll: {told['accounts']} flagged churners with a cause ({told['several_causes']} with several at "
         f"some time), first reason {_interval(told['matches']['top_1'])}, first three "
         f"{_interval(told['matches']['top_3'])}; wide {_interval(told['matches']['wide_1'])}, "
-        f"{_interval(told['matches']['wide_3'])}\n",
+        f"{_interval(told['matches']['wide_3'])}; another churner's reasons "
+        f"{told['shuffled']['top_1']:.2f}, {told['shuffled']['top_3']:.2f}\n",
         highlight=False,
     )
     shown = _table("", ("the only cause", "accounts", "first reason", "first three"))

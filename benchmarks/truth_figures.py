@@ -347,8 +347,25 @@ def pooled(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "accounts": int(cases["account_id"].nunique()),
         "several_causes": int(several["account_id"].nunique()),
         "matches": told,
+        "shuffled": shuffled(cases),
         "causes": causes,
     }
+
+
+def shuffled(cases: pd.DataFrame, times: int = 50) -> dict[str, float]:
+    """How often reasons would be right that belong to another flagged churner of the same company: what
+    is left of a match if reasons say no more than what is wrong with churners as a rule."""
+    rng = np.random.default_rng(7)
+    found = []
+    for _ in range(times):
+        mixed = cases.copy()
+        for _, own in cases.groupby("seed"):
+            other = own["leads"].to_numpy()[rng.permutation(len(own))]
+            mixed.loc[own.index, "leads"] = pd.Series(list(other), index=own.index)
+        again = matched(mixed, SAYS)
+        found.append([by_account(again, name)[0] for name in ("top_1", "top_3")])
+    first, three = np.mean(found, axis=0)
+    return {"top_1": float(first), "top_3": float(three)}
 
 
 def failures(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
