@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3, 4, 5])
     parser.add_argument("--refits", type=int, default=5)
     parser.add_argument("--projects", type=Path, nargs="*", default=[])
+    parser.add_argument("--target", default="churn", help="of the projects")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     console = Console(width=150)
@@ -38,7 +39,9 @@ def main() -> None:
             found.append(
                 one_company(Path(name), asked.accounts, asked.weeks, seed, refits=asked.refits)
             )
-    others = {path.name: one_project(path, 7, asked.refits)[2] for path in asked.projects}
+    others = {
+        path.name: one_project(path, 7, asked.refits, asked.target)[2] for path in asked.projects
+    }
     told: dict[str, Any] = {"companies": [plain(one) for one in found], "projects": others}
     if found:
         told["together"], told["failures"] = pooled(found), failures(found)

@@ -268,21 +268,23 @@ def trust_figures(found: Explained, train: Any, refits: int, seed: int) -> dict[
     }
 
 
-def one_project(folder: Path, seed: int, refits: int) -> tuple[Explained, Built, dict[str, Any]]:
-    """A project's churn model, trained and explained, and how far its reasons can be trusted."""
+def one_project(
+    folder: Path, seed: int, refits: int, target: str = TARGET
+) -> tuple[Explained, Built, dict[str, Any]]:
+    """A project's model, trained and explained, and how far its reasons can be trusted."""
     project = open_project(folder)
     with open_tables(project) as workspace:
         config = project.config
         built = build(workspace, config, calendar_dates(workspace, config))
-        labels = label_frame(workspace, config, TARGET)
-        settings = settings_of(workspace, config, TARGET)
+        labels = label_frame(workspace, config, target)
+        settings = settings_of(workspace, config, target)
         settings = replace(settings, training=settings.training.model_copy(update={"seed": seed}))
-        declared = config.targets[TARGET]
+        declared = config.targets[target]
         trained = train_target(
-            built.frame, labels, built.features, TARGET, declared, settings, workspace.data_through
+            built.frame, labels, built.features, target, declared, settings, workspace.data_through
         )
         train = cut_target(
-            built.frame, labels, built.features, TARGET, declared, settings
+            built.frame, labels, built.features, target, declared, settings
         ).parts.train
     found = explained(trained)
     model = trained.evaluation.model["roc_auc"]
