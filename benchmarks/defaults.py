@@ -114,7 +114,7 @@ def main() -> None:
                 gap = declared.lead_days + declared.horizon_days + settings.grace_days
                 try:
                     whole = assemble(
-                        built.frame, label_frame(workspace, config, target), built.features
+                        built.frame, label_frame(workspace, config, target), built.features, target
                     )
                     folds = folds_of(whole, gap, settings, declared)
                 except Refused as refusal:

@@ -59,7 +59,7 @@ def prepare(project_folder: Path, out: Path) -> Iterator[Path | str]:
             except Refused as refusal:
                 yield str(refusal)
                 continue
-            found = cut_target(built.frame, labels, built.features, declared, settings)
+            found = cut_target(built.frame, labels, built.features, target, declared, settings)
             split, parts = found.split, found.parts
             facts = {
                 "project": config.name,

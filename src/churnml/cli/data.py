@@ -55,12 +55,15 @@ def simulate(
     rollouts: Annotated[
         int, typer.Option(help="Futures lived per true probability; 0 writes none.")
     ] = 64,
+    treatments: Annotated[
+        bool, typer.Option("--treatments", help="With a CS team that acts: table interventions.")
+    ] = False,
 ) -> None:
     """Simulate a SaaS company with known causes of churn, and write its tables as Parquet."""
     from churnml.stages.simulate import simulate_company
 
     say(f"Simulating {accounts} accounts over {weeks} weeks …")
-    counts = simulate_company(out_folder, accounts, weeks, seed, rollouts)
+    counts = simulate_company(out_folder, accounts, weeks, seed, rollouts, treatments)
     table(None, ("table", "rows"), [(name, f"{rows:,}") for name, rows in counts.items()], ".n")
     line(f"Wrote {out_folder} (and the planted truth in {out_folder / 'truth'})")
 

@@ -1,8 +1,8 @@
 """Reasons: the drivers behind a score, ranked, in words. Owns the ranking; tell.py owns the words.
 
 Drivers are ranked by the sum of their contributions, so that features that share credit cannot hide
-each other; the feature that speaks for a driver is the one that pulls hardest in the driver's own
-direction and whose sentence agrees with it."""
+each other, and context counts for less than what happened (`drivers.ranked`); the feature that speaks for
+a driver is the one that pulls hardest in the driver's own direction and whose sentence agrees with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from churnml.errors import ChurnmlError
-from churnml.explain.drivers import by_driver, declared, driver_columns
+from churnml.explain.drivers import LEAST_LOG_ODDS, by_driver, declared, driver_columns, ranked
 from churnml.explain.reading import Row, Value, is_missing
 from churnml.explain.tell import Teller
 from churnml.features.evidence import Evidence
@@ -22,7 +22,6 @@ from churnml.features.evidence import Evidence
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST_LOG_ODDS = 0.01  # a driver that moves the probability by less than 0.3 points is no reason
 SPEAKS_SHARE = 0.1  # a feature may speak for its driver from this share of the strongest one's pull
 
 
@@ -74,7 +73,7 @@ def reasons_for(
     evidence: Evidence | None = None,
 ) -> list[Reason]:
     """The reasons of one score: up to `top` that raise the probability, then up to `keep` that
-    lower it, strongest first.
+    lower it, strongest first, with context counting for less (`drivers.ranked`).
 
     row_features: the snapshot's features by name (more than the model's are welcome: they tell
     "from 200 to 100"). contributions: (f,) log-odds, as `features`. reference: the bundle's.
@@ -161,8 +160,8 @@ class _Ranking:
 
     def reasons(self, accounts: Sequence[Account], contributions: np.ndarray) -> list[list[Reason]]:
         drivers, sums = by_driver(self._features, contributions)
-        order = np.argsort(-sums, axis=1, kind="stable")  # ties: the catalogue's order of drivers
-        ranked = []
+        order = ranked(drivers, sums)
+        told = []
         for account, own, driver_sums, places in zip(
             accounts, contributions.tolist(), sums.tolist(), order.tolist(), strict=True
         ):
@@ -171,8 +170,8 @@ class _Ranking:
             keeping = [pull for pull in reversed(pulls) if pull[1] <= -LEAST_LOG_ODDS]
             reasons = [self._reason(account, own, *pull) for pull in raising]
             reasons += self._keeping(account, own, keeping)
-            ranked.append(reasons)
-        return ranked
+            told.append(reasons)
+        return told
 
     def _keeping(
         self, account: Account, own: Sequence[float], pulls: Sequence[tuple[str, float]]

@@ -77,5 +77,6 @@ def _carried(
 
 def fingerprint(features: Collection[Feature]) -> str:
     """Twelve hex digits that change when any of these declarations changes."""
-    text = "\n".join(sorted(repr(feature) for feature in features))
+    held = {False: "", True: " monotone"}
+    text = "\n".join(sorted(repr(feature) + held[feature.monotone] for feature in features))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

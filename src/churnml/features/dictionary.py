@@ -51,7 +51,8 @@ page: change the declaration in `src/churnml/features/families/`, then run
 
 - **window**: the time it looks back on, ending at `as_of`.
 - **missing** is no data; it is never 0. A feature whose table or column is absent is absent.
-- **directions**: ↑ more of it makes the outcome likelier, ↓ less likely, – left to the model.
+- **directions**: ↑ more of it makes the outcome likelier, ↓ less likely, – left to the model. With a ! models
+  are held to it: more of it never moves a score the other way.
 - **lever**: a CSM can move it; the others are context.
 - **class**: *predictive* is behaviour, *outcome* what they pay for, *process* what the team did.
 - **needs**: columns beyond the required ones, and meanings of events that the configuration maps.
@@ -91,10 +92,8 @@ def render(features: Iterable[Feature] = CATALOG, examples: str = "") -> str:
 
 
 def _row(feature: Feature) -> str:
-    arrows = [
-        _ARROWS[feature.direction.get(target, 0)]
-        for target in ("churn", "contraction", "expansion")
-    ]
+    directions = [feature.direction.get(name, 0) for name in ("churn", "contraction", "expansion")]
+    arrows = [_ARROWS[sign] + ("!" if sign and feature.monotone else "") for sign in directions]
     cells = [
         f"`{feature.name}`",
         feature.what,

@@ -6,7 +6,7 @@ derives from that one place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,6 +27,9 @@ Driver = Literal[
     "cs_work",
 ]
 DRIVERS: tuple[Driver, ...] = Driver.__args__  # type: ignore[attr-defined]
+# Where an account stands in its contract, and what kind of account it is: context, which says when and who
+# rather than why. It is true of every account in that place, and none of its features is a lever.
+CONTEXT: frozenset[Driver] = frozenset({"renewal", "profile"})
 
 Family = Literal["usage", "people", "commercial", "support", "lifecycle", "profile", "process"]
 FAMILIES: tuple[Family, ...] = Family.__args__  # type: ignore[attr-defined]
@@ -256,6 +259,8 @@ class Feature:
     needs: columns beyond the required ones without which the feature is absent.
     tells: how a value reads. A "level" against typical accounts, "news" by itself (one is one too
     many, however many are typical), "since" as how long ago something happened.
+    monotone: models are held to `direction`: whatever else is true of an account, more of it never moves a
+    score the other way.
     """
 
     name: str
@@ -271,6 +276,16 @@ class Feature:
     needs: tuple[str, ...] = ()
     categorical: bool = False
     tells: Literal["level", "news", "since"] = "level"
+    monotone: bool = field(default=False, repr=False)
+
+
+def held_directions(features: Iterable[Feature], target: str) -> dict[str, int]:
+    """Feature -> direction for the target, of those whose declaration asks that models are held to it."""
+    return {
+        feature.name: feature.direction[target]
+        for feature in features
+        if feature.monotone and feature.direction.get(target)
+    }
 
 
 def is_change(feature: Feature) -> bool:

@@ -21,7 +21,18 @@ from churnml.simulate.causes import (
 )
 from churnml.simulate.population import draw_strength
 from churnml.simulate.settings import Flags, Ints
-from churnml.simulate.state import GONE, MERGED, NEVER, PAYING, PROSPECT, State, Traits, renew_day
+from churnml.simulate.state import (
+    GONE,
+    MERGED,
+    NEVER,
+    NO_PLAY,
+    PAYING,
+    PROSPECT,
+    State,
+    Traits,
+    renew_day,
+)
+from churnml.simulate.treatments import eased, treat
 
 DISCOUNT_ENDS = 0.008  # chance at each monthly or quarterly renewal
 DEARER_OFFER = 0.13  # chance before each annual renewal
@@ -32,9 +43,17 @@ RETURNS = 0.0022  # weekly chance that a lost account comes back
 RETURNS_AFTER_DAYS = 63
 
 
-def step(state: State, traits: Traits, today: int, week: int, rng: np.random.Generator) -> Ints:
+def step(
+    state: State,
+    traits: Traits,
+    today: int,
+    week: int,
+    rng: np.random.Generator,
+    treatments: bool = False,
+) -> Ints:
     """Live through the week that begins on day number `today`, changing `state` in place.
 
+    treatments: whether the CS team acts on what it sees.
     Returns the day on which each account's contract moved, if it did: (accounts,).
     """
     day = today + rng.integers(0, 7, len(state))
@@ -47,7 +66,9 @@ def step(state: State, traits: Traits, today: int, week: int, rng: np.random.Gen
     _replace_champions(state, week, rng)
     causes = planted(state.onset, state.strength, week)
     _live(state, traits, causes, paying, rng)
-    terms.leave(state, traits, causes, paying, today, until, day, rng)
+    terms.leave(state, traits, eased(causes, state, week), paying, today, until, day, rng)
+    if treatments:
+        treat(state, causes, paying, week, rng)
     renews &= state.end_day == NEVER
     # A discount ends on the day on which it is said to, an annual offer at the renewal.
     dearer = np.where(state.term == 12, causes.shown(PRICE) > 0, state.onset[PRICE] == week)
@@ -122,6 +143,7 @@ def _return(state: State, traits: Traits, today: int, day: Ints, rng: np.random.
     state.status[rows] = PAYING
     state.champion[rows] = True
     state.onset[:, rows] = NOT_PLANTED
+    state.play[rows] = NO_PLAY
     state.activity[rows] = traits.activity[rows]
     state.satisfaction[rows] = traits.mood[rows]
     terms.begin_again(state, rows, day[rows])

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from churnml.simulate.accounts import accounts_table, created_days
 from churnml.simulate.arrow import numbered
+from churnml.simulate.care import care_tables
 from churnml.simulate.events import events_table
 from churnml.simulate.history import live
 from churnml.simulate.people import draw_roster, users_table
@@ -29,7 +30,8 @@ from churnml.simulate.truth import causes_table, decoys_table, probabilities_tab
 @dataclass(frozen=True)
 class Simulation:
     """The tables of the contract by name (accounts, users, events, subscriptions, tickets, surveys,
-    milestones, referrals), and truth_causes, truth_probabilities and truth_decoys."""
+    milestones, referrals; interventions where a CS team acts), and truth_causes, truth_probabilities and
+    truth_decoys (truth_treatments too)."""
 
     settings: SimulationSettings
     tables: Mapping[str, pa.Table]
@@ -41,7 +43,7 @@ def simulate(settings: SimulationSettings) -> Simulation:
     The same settings give the same tables, to the byte. Every table draws from a stream of its own:
     whether probabilities are drawn, or how many, changes no other table.
     """
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(9)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(10)]
     history = live(settings, streams[0])
     ids = numbered("A", history.accounts, 5)
     roster = draw_roster(history, streams[1])
@@ -59,4 +61,5 @@ def simulate(settings: SimulationSettings) -> Simulation:
         "truth_decoys": decoys_table(history, roster, ids),
         "truth_probabilities": probabilities_table(history, ids, streams[8]),
     }
+    tables |= care_tables(history, ids, tables["accounts"]["csm_id"], streams[9])
     return Simulation(settings, tables)

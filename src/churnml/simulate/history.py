@@ -70,10 +70,10 @@ def _live_pool(
 ) -> tuple[History, Ints]:
     traits, state = draw_population(settings, rng, slack)
     for week in range(-BURN_WEEKS, 0):
-        step(state, traits, settings.day(week), week, rng)
+        step(state, traits, settings.day(week), week, rng, settings.treatments)
     before, after, moved = state.copy(), [], []
     for week in range(settings.weeks):
-        moved.append(step(state, traits, settings.day(week), week, rng))
+        moved.append(step(state, traits, settings.day(week), week, rng, settings.treatments))
         after.append(state.copy())
     history = History(settings, traits, before, after, np.stack(moved))
     kept = (before.status == PAYING) | (traits.signup_day >= settings.day(0))

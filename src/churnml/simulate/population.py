@@ -14,6 +14,7 @@ from churnml.simulate.state import (
     MONTH_STARTS,
     NEEDS,
     NEVER,
+    NO_PLAY,
     PROSPECT,
     SMB,
     State,
@@ -113,6 +114,9 @@ def _first_state(
         end_day=np.full(n, NEVER, dtype=np.int64),
         end_known=np.full(n, NEVER, dtype=np.int64),
         end_reason=np.zeros(n, dtype=np.int64),
+        play=np.full(n, NO_PLAY, dtype=np.int64),
+        played=np.full(n, NOT_PLANTED, dtype=np.int64),
+        held_out=np.zeros(n, dtype=np.bool_),
     )
     # The old book has renewed before: its period in force is the one that holds the first week.
     month = month_of(np.full(n, settings.day(-BURN_WEEKS)))

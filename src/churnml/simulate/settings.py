@@ -27,6 +27,7 @@ class SimulationSettings:
     weeks: recorded weeks; the first begins `weeks` before `ends`.
     ends: the Monday on which the record ends (exclusive).
     rollouts: futures drawn per account and date for the true probabilities; 0 leaves them out.
+    treatments: whether a CS team acts on what it sees (`treatments.py`): another company than without.
     """
 
     accounts: int = 600
@@ -34,6 +35,7 @@ class SimulationSettings:
     seed: int = 7
     ends: date = date(2025, 12, 29)
     rollouts: int = 64
+    treatments: bool = False
 
     def __post_init__(self) -> None:
         for name, low in (("accounts", 1), ("weeks", 1), ("seed", 0), ("rollouts", 0)):

@@ -13,6 +13,7 @@ from churnml.simulate.settings import Flags, Floats, Ints
 
 PROSPECT, PAYING, GONE = range(3)
 NEVER = 10**6  # a day that does not come
+NO_PLAY = -1
 
 SEGMENTS = ("smb", "mid", "enterprise")
 SMB, MID, ENTERPRISE = range(3)
@@ -83,6 +84,9 @@ class State:
     end_day: Ints  # day on which it leaves, NEVER if it has not decided to
     end_known: Ints  # day on which we know
     end_reason: Ints
+    play: Ints  # what the CS team did last, NO_PLAY if nothing
+    played: Ints  # the week of it
+    held_out: Flags  # picked for it, and left alone by lot
 
     def __len__(self) -> int:
         return len(self.status)

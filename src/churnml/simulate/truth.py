@@ -137,7 +137,7 @@ def _chances(
     hits: list[Floats] = []
     for first in range(0, len(rows), at_once):
         some = np.repeat(rows[first : first + at_once], futures)
-        outcome = _roll(history, state.take(some), history.traits.take(some), week, rng)
+        outcome = roll(history, state.take(some), history.traits.take(some), week, rng)
         hits.append(outcome.reshape(2, len(TARGETS), -1, futures).sum(axis=3))
     if not hits:
         return np.zeros((len(TARGETS), 0))
@@ -147,7 +147,7 @@ def _chances(
     return chance
 
 
-def _roll(
+def roll(
     history: History, state: State, traits: Traits, week: int, rng: np.random.Generator
 ) -> Floats:
     """(2, targets, futures): whether the outcome came, and whether it has a label at all."""
@@ -157,7 +157,8 @@ def _roll(
     ended = state.end_day.copy()
     merged = np.zeros(len(state), dtype=np.bool_)
     for later in range(-(-(LEAD_DAYS + HORIZON_DAYS + 1) // 7)):
-        step(state, traits, history.settings.day(week + later), week + later, rng)
+        today_then = history.settings.day(week + later)
+        step(state, traits, today_then, week + later, rng, history.settings.treatments)
         ended = np.minimum(ended, state.end_day)
         merged |= (state.end_day < NEVER) & (state.end_reason == MERGED)
     inside = (ended > opens) & (ended <= closes)

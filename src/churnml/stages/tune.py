@@ -165,7 +165,7 @@ def _tune(
     settings = settings_of(workspace, config, target)
     declared = target_of(config, target)
     today, space = _asked(project, target)
-    table = assemble(built.frame, labels, built.features)
+    table = assemble(built.frame, labels, built.features, target)
     gap_days = declared.lead_days + declared.horizon_days + settings.grace_days
     folds = cut_folds(table, gap_days, settings, missing_in_words(labels))
     seed = settings.training.seed

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from churnml.errors import ChurnmlError, Refused
-from churnml.features.spec import Feature
+from churnml.features.spec import Feature, held_directions
 from churnml.scoring.predict import FloatArray, codes_of, numbers_of
 
 KEYS = ["account_id", "as_of"]
@@ -25,7 +25,7 @@ class TrainingTable:
     column -> its values, the code is the place. y: 1.0 or 0.0. accounts: account ids, the groups
     of every interval. as_of: datetime64[us]. mrr: at as_of, money. treated: an intervention fell
     into the outcome window. days: from as_of to the outcome, NaN where there is none or its moment is
-    unknown.
+    unknown. monotone: column -> +1 or -1, where models are held to the declared direction.
     """
 
     x: FloatArray
@@ -37,6 +37,7 @@ class TrainingTable:
     mrr: FloatArray
     treated: BoolArray
     days: FloatArray
+    monotone: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -108,13 +109,17 @@ def joined(tables: Sequence[TrainingTable]) -> TrainingTable:
 
 
 def assemble(
-    features: pd.DataFrame, labels: pd.DataFrame, catalog_features: Sequence[Feature]
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    catalog_features: Sequence[Feature],
+    target: str | None = None,
 ) -> TrainingTable:
     """Join features and labels on (account_id, as_of); rows without a label are left out.
 
     features, labels: as DESIGN §3 and the engine give them; the order of rows and columns doesn't
     matter, and labels may lack `outcome_at`. catalog_features: the declared features that may be used;
-    those that are no column of `features` are absent.
+    those that are no column of `features` are absent. target: whose declared directions a model is to be
+    held to; None where no model is fitted.
     Raises: Refused if no labelled row or no feature remains; ChurnmlError for a snapshot that
     occurs twice.
     """
@@ -164,6 +169,7 @@ def assemble(
         mrr=found["_mrr"].to_numpy(dtype=np.float64, na_value=np.nan),
         treated=found["treated_in_window"].fillna(False).to_numpy(dtype=np.bool_),
         days=(ahead / pd.Timedelta(days=1)).to_numpy(dtype=np.float64, na_value=np.nan),
+        monotone=held_directions(used, target) if target else {},
     )
 
 

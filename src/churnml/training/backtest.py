@@ -75,7 +75,7 @@ def backtest(
     """
     missing = missing_in_words(labels)
     try:
-        whole = assemble(features, labels, catalog_features)
+        whole = assemble(features, labels, catalog_features, target)
         gap_days = declared.lead_days + declared.horizon_days + settings.grace_days
         splits = _splits(whole, gap_days, settings)
         tables = [_free(whole, split, declared) for split in splits]

@@ -108,7 +108,10 @@ def lightgbm_settings(table: TrainingTable, params: FitParams, seed: int) -> dic
     """What LightGBM is told to fit these rows; tuning tells it the same."""
     per_account = len(table) / max(1, len(np.unique(table.accounts.astype(str))))
     leaf = max(params.min_data_in_leaf, round(params.min_accounts_in_leaf * per_account))
+    held = [table.monotone.get(name, 0) for name in table.columns]
     return {
+        # Without any the key stays away: LightGBM then grows the trees that it always grew.
+        **({"monotone_constraints": held} if any(held) else {}),
         "objective": "binary",
         "metric": "binary_logloss",
         "learning_rate": params.learning_rate,

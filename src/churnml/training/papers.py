@@ -165,6 +165,7 @@ def _papers(
             facts.declared.shorter,
         ),
         "contract_lock": _lock(facts),
+        "monotone": held_of(facts.parts.train),
         "notes": list(notes_of(facts)),
         "seed": facts.seed,
     }
@@ -204,6 +205,11 @@ def _lock(facts: PaperFacts) -> dict[str, float] | None:
     return {**asdict(facts.lock), "log_odds": log_odds}
 
 
+def held_of(table: TrainingTable) -> dict[str, int]:
+    """The columns that the model is held to the declared direction of: +1 or -1."""
+    return {name: table.monotone[name] for name in table.columns if name in table.monotone}
+
+
 def notes_of(facts: PaperFacts) -> tuple[str, ...]:
     """What the reader should know about the fit, in words."""
     fitted, calibration = facts.learned.fitted, facts.learned.calibration
@@ -218,6 +224,11 @@ def notes_of(facts: PaperFacts) -> tuple[str, ...]:
             f"snapshots are told {lock.probability:.2%} and stay out of training and metrics; in the test "
             f"they were {rows:,}, with the outcome in {outcomes} accounts."
         )
+    if held := held_of(facts.parts.train):
+        more, less = ([name for name in held if held[name] == sign] for sign in (1, -1))
+        told = [f"more {', '.join(more)} never lowers a score"] if more else []
+        told += [f"more {', '.join(less)} never raises one"] if less else []
+        notes.append(f"Held to their declared direction: {'; '.join(told)}.")
     if facts.unused:
         notes.append(f"Constant or missing in the train part, left out: {', '.join(facts.unused)}.")
     notes += facts.rival_notes

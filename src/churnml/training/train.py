@@ -131,7 +131,7 @@ def _train(
     params: FitParams,
 ) -> TrainedTarget:
     training = settings.training
-    cut = cut_target(features, labels, catalog_features, declared, settings)
+    cut = cut_target(features, labels, catalog_features, target, declared, settings)
     whole, split, lock, parts = cut.whole, cut.split, cut.lock, cut.parts
     learned = learn(parts, params, training.seed)
     test = parts.test
@@ -223,6 +223,7 @@ def cut_target(
     features: pd.DataFrame,
     labels: pd.DataFrame,
     catalog_features: Sequence[Feature],
+    target: str,
     declared: TargetConfig,
     settings: Settings,
 ) -> TargetCut:
@@ -231,7 +232,7 @@ def cut_target(
     Raises: Refused if too little is there to learn, calibrate or judge.
     """
     training, missing = settings.training, missing_in_words(labels)
-    whole = assemble(features, labels, catalog_features)
+    whole = assemble(features, labels, catalog_features, target)
     refuse_too_few(whole, "all labelled snapshots", training.min_outcomes, missing)
     gap_days = declared.lead_days + declared.horizon_days + settings.grace_days
     split = choose_split(whole, gap_days, settings.split, needs_of(settings))

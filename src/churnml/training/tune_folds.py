@@ -147,6 +147,8 @@ class _Place:
         # The leaves' sizes follow from the rows alone: what was binned is let go.
         self._learn = learn.where(np.ones(len(learn), dtype=bool)).with_columns(())
         self._settings = {**lightgbm_settings(learn, params, seed), "metric": "none"}
+        constraints = self._settings.get("monotone_constraints")
+        self._held = {} if constraints is None else {"monotone_constraints": constraints}
         self._train = lightgbm.Dataset(
             learn.x,
             label=learn.y,
@@ -166,7 +168,11 @@ class _Place:
         self._groups = groups_of(judged.accounts)
 
     def judge(self, params: FitParams, seed: int) -> FoldTold:
-        settings = {**lightgbm_settings(self._learn, params, seed), "metric": "none"}
+        settings = {
+            **lightgbm_settings(self._learn, params, seed),
+            **self._held,
+            "metric": "none",
+        }
         booster, bests = self._boost(settings, params)
         costs = np.cumsum(tree_costs(booster.dump_model()))
         losses = np.empty(len(self._y))

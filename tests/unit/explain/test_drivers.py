@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from churnml.errors import ChurnmlError
-from churnml.explain.drivers import by_driver
+from churnml.explain.drivers import CONTEXT_COUNTS, by_driver, ranked
 from churnml.features.catalog import BY_NAME, CATALOG
-from churnml.features.spec import DRIVERS
+from churnml.features.spec import CONTEXT, DRIVERS
 
 NAMES = [feature.name for feature in CATALOG]
 
@@ -43,3 +43,23 @@ def test_a_feature_of_another_catalogue_is_named() -> None:
 def test_contributions_of_another_width_are_refused() -> None:
     with pytest.raises(ChurnmlError, match=r"found shape \(1, 3\)"):
         by_driver(["mrr"], np.zeros((1, 3)))
+
+
+def test_context_comes_after_what_happened_unless_it_weighs_much_more() -> None:
+    drivers = ("usage_trend", "renewal", "profile")
+    much, more = 1 / CONTEXT_COUNTS + 1, 1 / CONTEXT_COUNTS - 1
+    sums = np.array([[0.1, 0.1 * more, -0.3], [0.1, 0.1 * much, -0.3], [-0.1, -0.1 * more, 0.2]])
+    told = [[drivers[place] for place in places] for places in ranked(drivers, sums)]
+    assert told == [
+        ["usage_trend", "renewal", "profile"],
+        ["renewal", "usage_trend", "profile"],
+        ["profile", "renewal", "usage_trend"],
+    ]
+
+
+def test_equal_pulls_keep_the_catalogues_order() -> None:
+    assert ranked(("usage_level", "adoption"), np.array([[0.2, 0.2]])).tolist() == [[0, 1]]
+
+
+def test_nothing_that_a_csm_can_move_is_context() -> None:
+    assert not [feature.name for feature in CATALOG if feature.driver in CONTEXT and feature.lever]

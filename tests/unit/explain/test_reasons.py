@@ -41,8 +41,8 @@ def test_what_raises_comes_first_then_what_protects_strongest_first() -> None:
     reasons = _reasons(contributions, row)
     assert [(reason.driver, reason.protective) for reason in reasons] == [
         ("usage_level", False),
-        ("renewal", False),
         ("commercial", False),
+        ("renewal", False),  # context: it counts for less, and is told all the same
         ("satisfaction", True),
         ("profile", True),
     ]

@@ -71,8 +71,11 @@ def outcomes(rows: pd.DataFrame, spans: pd.DataFrame, as_of: pd.Timestamp) -> pd
 
 @pytest.fixture(scope="module")
 def judged(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    return judge(frames["truth_probabilities"], frames["subscriptions"])
+
+
+def judge(told: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """True probabilities beside what came of them: account_id, as_of, target, p, label."""
-    told, rows = frames["truth_probabilities"], frames["subscriptions"]
     spans = lives(rows)
     parts = []
     for as_of, here in told.groupby("as_of"):
@@ -210,13 +213,19 @@ def test_true_probabilities_are_calibrated(judged: pd.DataFrame) -> None:
         assert rows.p.between(0, 1, inclusive="neither").all(), target
 
 
-def test_knowing_the_truth_ranks_accounts_but_is_no_crystal_ball(judged: pd.DataFrame) -> None:
-    churn = judged[judged.target == "churn"]
+def test_knowing_the_truth_ranks_accounts_but_is_no_crystal_ball() -> None:
+    # Above 0.85 the company would be too easy to say anything of a model, below 0.75 mostly luck. Ten
+    # companies of this size range from 0.75 to 0.82: a change of the hazards that matters leaves it.
+    company = simulate(SimulationSettings(accounts=600, weeks=90, seed=12, rollouts=32))
+    tables = {name: table.to_pandas() for name, table in company.tables.items()}
+    churn = judge(tables["truth_probabilities"], tables["subscriptions"])
+    churn = churn[churn.target == "churn"]
     ranks = churn.p.rank()
     hits = churn.label == 1
     above = ranks[hits].sum() - hits.sum() * (hits.sum() + 1) / 2
     auc = above / (hits.sum() * (~hits).sum())
-    assert 0.70 < auc < 0.88
+    assert hits.sum() > 300
+    assert 0.75 <= auc <= 0.85
 
 
 def test_decoys_are_told_apart_from_causes(frames: dict[str, pd.DataFrame]) -> None:

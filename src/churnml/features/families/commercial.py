@@ -16,11 +16,12 @@ def _commercial(
     lever: bool = False,
     needs: tuple[str, ...] = (),
     tells: Literal["level", "news", "since"] = "level",
+    monotone: bool = False,
 ) -> Feature:
     # What an account pays is an outcome of the past: no behaviour, and known to everybody.
     return Feature(
         name, "subscriptions", fn, unit, driver, "commercial", what, direction or {}, lever,
-        "outcome", needs, tells=tells,
+        "outcome", needs, tells=tells, monotone=monotone,
     )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ FEATURES = (
                 "billing periods completed so far", {"churn": -1}, needs=("billing_months",)),
     _commercial("payment_failures_365d", Sql("payment_failures", 365), "failed payments",
                 "commercial", "subscriptions that ended on a failed payment in the last 365 days",
-                MORE_IS_RISK, needs=("end_reason", "ended_at"), tells="news"),
+                MORE_IS_RISK, needs=("end_reason", "ended_at"), tells="news", monotone=True),
     _commercial("mrr_segment_rank", Rank(Sql("mrr")), "rank", "commercial",
                 "place in its segment by MRR", needs=("accounts.segment",)),
     Feature("trial_days", "accounts", Sql("trial_days"), "days", "commercial", "commercial",

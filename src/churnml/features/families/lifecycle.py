@@ -16,7 +16,7 @@ def _milestones(days: int) -> Feature:
 FEATURES = (
     Feature("milestones_overdue", "milestones", Sql("milestones_overdue"), "milestones",
             "onboarding", "lifecycle", "onboarding milestones past their day and not reached",
-            MORE_IS_RISK, tells="news"),
+            MORE_IS_RISK, tells="news", monotone=True),
     Feature("milestones_reached_share", "milestones", Sql("milestones_reached_share"), "share",
             "onboarding", "lifecycle", "share of the onboarding milestones reached",
             LESS_IS_RISK),

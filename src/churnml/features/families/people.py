@@ -32,10 +32,11 @@ def _people(
     needs: tuple[str, ...] = (),
     tells: Literal["level", "news", "since"] = "level",
     lever: bool = True,
+    monotone: bool = False,
 ) -> Feature:
     return Feature(
         name, "users", fn, unit, "key_users", "people", what, direction, lever, needs=needs,
-        tells=tells,
+        tells=tells, monotone=monotone,
     )  # fmt: skip
 
 
@@ -58,14 +59,17 @@ def _of_role(role: str, who: str) -> tuple[Feature, ...]:
 
 
 FEATURES = (
-    _people("key_users", Sql("key_users"), "users", "people who hold a key role", LESS_IS_RISK),
+    # Nobody would believe that an account is at risk because more people stand up for it.
+    _people("key_users", Sql("key_users"), "users", "people who hold a key role", LESS_IS_RISK,
+            monotone=True),
     _people("key_users_left_90d", Sql("key_users_left", 90), "users",
             "people in a key role who left in the last 90 days", MORE_IS_RISK, tells="news",
-            lever=False),  # a departure can't be undone; a successor is another number
+            # A departure can't be undone; a successor is another number.
+            lever=False, monotone=True),
     _people("days_since_key_user_left", Sql("days_since_key_user_left"), "days",
             "days since somebody in a key role left", {}, tells="since", lever=False),
     _people("key_users_active_28d", Level(KEY_USERS, 28), "users",
-            "key users who did anything in the last 28 days", LESS_IS_RISK, SEEN),
+            "key users who did anything in the last 28 days", LESS_IS_RISK, SEEN, monotone=True),
     _people("key_user_events_28d_per_week", Level(KEY_EVENTS, 28, per_week=True),
             "events per week", "events by key users, a week, over the last 28 days",
             LESS_IS_RISK, SEEN),
@@ -77,7 +81,7 @@ FEATURES = (
         for feature in _of_role(role, f"an {role}" if role[0] in "ae" else f"a {role}")
     ),
     _people("key_users_silent_28d", Difference(Sql("key_users"), Level(KEY_USERS, 28)), "users",
-            "key users who did nothing in the last 28 days", MORE_IS_RISK, SEEN),
+            "key users who did nothing in the last 28 days", MORE_IS_RISK, SEEN, monotone=True),
     _people("key_users_active_change_28d_share", Change(KEY_USERS, 28), "share",
             "active key users of the last 28 days against the 28 before", LESS_IS_RISK, SEEN),
     _people("key_users_own_cadence_share", Cadence(KEY_EVENTS, 12, span=4), "share",

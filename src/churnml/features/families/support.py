@@ -17,10 +17,12 @@ def _support(
     needs: tuple[str, ...] = (),
     tells: Literal["level", "news", "since"] = "level",
     lever: bool = True,
+    monotone: bool = False,
 ) -> Feature:
     return Feature(
-        name, table, fn, unit, driver, "support", what, direction, lever, needs=needs, tells=tells
-    )
+        name, table, fn, unit, driver, "support", what, direction, lever, needs=needs, tells=tells,
+        monotone=monotone,
+    )  # fmt: skip
 
 
 FEATURES = (
@@ -37,7 +39,10 @@ FEATURES = (
             needs=("csat", "closed_at")),
     _support("nps_last", "surveys", Sql("nps_last"), "points of 10", "satisfaction",
             "mean of each respondent's last NPS answer", LESS_IS_RISK),
-    _support("detractors_180d", "surveys", Sql("detractors", 180), "answers", "satisfaction", "NPS answers of 0 to 6 in the last 180 days", MORE_IS_RISK, tells="news", lever=False),  # an answer stands
+    # An answer stands: no lever.
+    _support("detractors_180d", "surveys", Sql("detractors", 180), "answers", "satisfaction",
+             "NPS answers of 0 to 6 in the last 180 days", MORE_IS_RISK, tells="news",
+             lever=False, monotone=True),
     _support("tickets_28d", "tickets", Sql("tickets", 28), "tickets", "support",
              "tickets opened in the last 28 days", {}, lever=False),
     _support("tickets_90d_per_1000_events", "tickets",
