@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,13 +56,33 @@ def plan(
     from churnml.stages.project import open_project
 
     limits = _hours_of(csm_hours or [])
-    found = run(open_project(project), hours, csm, limits, hold or (), lang, out_file)
+    with _solver_silent():
+        found = run(open_project(project), hours, csm, limits, hold or (), lang, out_file)
     if as_json:
         print_json(found.as_dict())
         return
     _show(found)
     if out_file:
         line(f"Wrote {out_file}")
+
+
+@contextmanager
+def _solver_silent() -> Iterator[None]:
+    """Keep what the solver prints out of the answer: HiGHS has a line for its own makers that no option
+    turns off, and --json must stay JSON."""
+    import ctypes
+
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        if os.name == "posix":
+            ctypes.CDLL(None).fflush(None)  # what C still holds would come out later
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _hours_of(given: list[str]) -> dict[str, float]:
