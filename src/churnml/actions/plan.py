@@ -155,16 +155,18 @@ def hour_more(
     plan: the best one as it is. An hour of a CSM is one of the team too.
     """
     own = dict(csm_hours or {})
+    before = set(plan.chosen)
     found = []
     for csm in (None, *sorted(own)):
         limits = own if csm is None else {**own, csm: own[csm] + 1}
         other = best_plan(candidates, hours + 1, limits)
+        after = set(other.chosen)
         found.append(
             More(
                 csm,
                 other.worth - plan.worth,
-                tuple(item for item in other.chosen if item not in plan.chosen),
-                tuple(item for item in plan.chosen if item not in other.chosen),
+                tuple(item for item in other.chosen if item not in before),
+                tuple(item for item in plan.chosen if item not in after),
             )
         )
     return found

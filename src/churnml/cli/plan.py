@@ -146,7 +146,7 @@ def _show_effects(found: PlanOfHours) -> None:
         least, most = share(min(shares)), share(max(shares))
         span = least if least == most else f"{least} to {most}"
         line(
-            f"Worth is MRR at stake x probability x effect, less {found.hourly_cost:g} "
+            f"Worth is MRR at stake over its lifetime x probability x effect, less {found.hourly_cost:g} "
             f"{found.currency} an hour. The effects are {source}: {span} of the probability."
         )
 
@@ -159,7 +159,7 @@ def _show_left(found: PlanOfHours) -> None:
         return
     line()
     table(
-        "Left alone",
+        "Left alone (each account: --json, or --out FILE)",
         ("accounts", "why"),
         [(f"{counts[why]:,}", words) for why, words in WHY.items() if why in counts],
         "n",

@@ -1,63 +1,34 @@
 """Plan the team's hours over the newest scored book: weigh each account's actions, choose, put into words.
 
-Owns which accounts are weighed and why the others are left alone; the formulas and the choice are of
-`actions`. What is not known is refused, never filled in."""
+Owns the order of these and what is refused: a book that cannot be weighed gives no plan. Weighs nothing
+itself (weigh.py); the formulas and the choice are of `actions`."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from churnml.actions.choose import play_named
 from churnml.actions.plan import Candidate, More, Plan, best_plan, hour_more
-from churnml.actions.plays import GET_DATA, LEAVE_ALONE, Play, all_plays
-from churnml.actions.worth import (
-    ChurnCost,
-    Worth,
-    assumed_effect,
-    churn_costs,
-    lifetime_value,
-    monthly_churn_rate,
-    worth_of,
-)
-from churnml.config import ValueConfig
+from churnml.actions.plays import all_plays
+from churnml.actions.worth import ChurnCost
 from churnml.errors import ConfigError, NotFound, Refused
 from churnml.explain.language import language
+from churnml.explain.reasons import reason_from_dict, retell
+from churnml.explain.tell import Teller
+from churnml.features.evidence import Evidence
 from churnml.scoring.champions import champions
-from churnml.stages.explain import tell_score
 from churnml.stages.project import Project, write_whole
-from churnml.store.rows import AccountBook, Book, ScoreRow
+from churnml.stages.weigh import Left, Weighed, churn_of_book, weigh_book, without_hours
+from churnml.store.rows import AccountBook, AccountRow, Book, ScoreRow
 from churnml.store.store import Store, open_store
 
 SUFFIXES = (".csv", ".json")
-Why = Literal[
-    "held", "too_little_data", "nothing_to_do", "no_effect", "no_mrr", "below_zero", "no_hours"
-]
 _SHOWN_CSMS = 8  # in a message that lists them
-
-
-@dataclass(frozen=True)
-class Weighed:
-    """One play for one account, and what it is expected to bring by target.
-
-    score: of the target that brings the most. worth: by target; the hours are counted once, with the
-    first.
-    """
-
-    play: Play
-    score: ScoreRow
-    worth: Mapping[str, Worth]
-    lifetime_value: float | None
-
-    @property
-    def net(self) -> float:
-        """What it brings less what its hours cost."""
-        return sum(each.net for each in self.worth.values())
 
 
 @dataclass(frozen=True)
@@ -76,17 +47,6 @@ class Planned:
     mrr: float
     lifetime_value: float | None
     by_target: Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Left:
-    """An account that is left alone, and why. worth, hours: of its best action, where it was weighed."""
-
-    account_id: str
-    why: Why
-    play: str | None = None
-    hours: float | None = None
-    worth: float | None = None
 
 
 @dataclass(frozen=True)
@@ -150,12 +110,12 @@ def plan(
     store = open_store(project.store_url)
     try:
         book = _book(project, store)
-        csms = _csms(store, book) if csm is not None or csm_hours else {}
+        csms = _csms(store) if csm is not None or csm_hours else {}
         _known_csms([*([csm] if csm is not None else []), *(csm_hours or {})], csms)
         by_account = _by_account(book, csm, csms)
         _known_accounts(hold, by_account)
         currency = _currency(book)
-        weighed, left = _weigh(by_account, plays, project.config.value, set(hold))
+        weighed, left = weigh_book(by_account, plays, project.config.value, set(hold))
         _refuse_if_blind(project, by_account)
         candidates = [
             Candidate(account, item.play.name, item.play.effort_hours, item.net, csms.get(account))
@@ -167,8 +127,8 @@ def plan(
         accounts = store.accounts(chosen)
     finally:
         store.close()
-    left += _without_hours(weighed, chosen)
-    rate, costs = _churn(by_account)
+    left += without_hours(weighed, chosen)
+    rate, costs = churn_of_book(by_account)
     limit = timedelta(days=project.config.serve.stale_after_days)
     found = PlanOfHours(
         as_of=book.run.as_of,
@@ -177,7 +137,7 @@ def plan(
         hours=hours,
         csm_hours=dict(csm_hours or {}),
         csm_id=csm,
-        chosen=_in_words(project, best, chosen, accounts, plays, told_in),
+        chosen=_in_words(project, best, chosen, accounts, told_in),
         planned_hours=best.hours,
         worth=best.worth,
         left=tuple(sorted(left, key=lambda item: item.account_id)),
@@ -205,7 +165,7 @@ def _book(project: Project, store: Store) -> Book:
     )
 
 
-def _csms(store: Store, book: Book) -> dict[str, str]:
+def _csms(store: Store) -> dict[str, str]:
     """Account -> its CSM, for those who have one."""
     rows = store.account_rows()
     return {row.account_id: row.csm_id for row in rows if row.csm_id is not None}
@@ -266,84 +226,6 @@ def _refuse_if_blind(project: Project, by_account: Mapping[str, Sequence[ScoreRo
         )
 
 
-def _weigh(
-    by_account: Mapping[str, Sequence[ScoreRow]],
-    plays: Sequence[Play],
-    value: ValueConfig,
-    hold: Collection[str],
-) -> tuple[dict[str, list[Weighed]], list[Left]]:
-    """The actions worth doing by account, and the accounts that have none."""
-    named = {play.name: play for play in plays}
-    weighed: dict[str, list[Weighed]] = {}
-    left: list[Left] = []
-    for account, rows in by_account.items():
-        scored = [row for row in rows if row.probability is not None]
-        asked = [row for row in scored if row.play not in (LEAVE_ALONE, GET_DATA)]
-        items = [] if account in hold else weigh_account(asked, scored, named, value)
-        worth_it = [item for item in items if item.net > 0]
-        if worth_it:
-            weighed[account] = worth_it
-            continue
-        if account in hold:
-            why: Why = "held"
-        elif not scored:
-            why = "too_little_data"
-        elif not asked:
-            why = "nothing_to_do"
-        elif not items:
-            why = "no_effect"
-        elif not any(row.mrr > 0 for row in asked):
-            why = "no_mrr"
-        else:
-            why = "below_zero"
-        best = max(items, key=lambda item: item.net, default=None)
-        left.append(Left(account, why) if best is None else _left(account, why, best))
-    return weighed, left
-
-
-def weigh_account(
-    asked: Sequence[ScoreRow],
-    scored: Sequence[ScoreRow],
-    plays: Mapping[str, Play],
-    value: ValueConfig,
-) -> list[Weighed]:
-    """One account's plays with what they bring: one that answers to two targets is done once for both.
-
-    asked: its scores with a play to do. scored: all that have a probability.
-    """
-    churn = next((row.probability for row in scored if row.target == "churn"), None)
-    found: list[Weighed] = []
-    for name in sorted({row.play for row in asked}):
-        play = plays.get(name) or play_named(name, tuple(plays.values()))
-        effect = assumed_effect(play)
-        if effect is None:
-            continue
-        worth: dict[str, Worth] = {}
-        rows = [row for row in asked if row.play == name]
-        for row in rows:
-            stays = 1.0 - churn if churn is not None and row.target != "churn" else 1.0
-            hours = 0.0 if worth else play.effort_hours  # the work is done once
-            worth[row.target] = worth_of(
-                row.target, row.mrr, row.probability or 0.0, effect, hours, value, stays
-            )
-        leading = max(rows, key=lambda row: worth[row.target].gain)
-        found.append(Weighed(play, leading, worth, _lifetime(scored, value)))
-    return found
-
-
-def _lifetime(scored: Sequence[ScoreRow], value: ValueConfig) -> float | None:
-    """The account's lifetime value; None where churn is not scored, or the contract rules it out for now
-    (such a probability says nothing of the time after)."""
-    for row in scored:
-        if row.target == "churn" and not row.outlook.get("contract_binds", False):
-            return lifetime_value(row.mrr, row.probability or 0.0, row.horizon_days, value)
-    return None
-
-
-def _left(account: str, why: Why, best: Weighed) -> Left:
-    return Left(account, why, best.play.name, best.play.effort_hours, best.net)
-
-
 def _chosen(best: Plan, weighed: Mapping[str, Sequence[Weighed]]) -> dict[str, Weighed]:
     return {
         item.account_id: next(w for w in weighed[item.account_id] if w.play.name == item.play)
@@ -351,67 +233,52 @@ def _chosen(best: Plan, weighed: Mapping[str, Sequence[Weighed]]) -> dict[str, W
     }
 
 
-def _without_hours(weighed: Mapping[str, Sequence[Weighed]], chosen: Collection[str]) -> list[Left]:
-    return [
-        _left(account, "no_hours", max(items, key=lambda item: item.net))
-        for account, items in weighed.items()
-        if account not in chosen
-    ]
-
-
-def _churn(
-    by_account: Mapping[str, Sequence[ScoreRow]],
-) -> tuple[float | None, tuple[ChurnCost, ...]]:
-    """The monthly rate at which MRR is expected to leave, of the accounts with a churn score."""
-    rows = [
-        row
-        for rows in by_account.values()
-        for row in rows
-        if row.target == "churn" and row.probability is not None
-    ]
-    mrr = sum(row.mrr for row in rows)
-    if not mrr > 0:
-        return None, ()
-    lost = sum(row.mrr * (row.probability or 0.0) for row in rows) / mrr
-    rate = monthly_churn_rate(lost, rows[0].horizon_days)
-    return rate, churn_costs(mrr, rate)
-
-
 def _in_words(
     project: Project,
     best: Plan,
     chosen: Mapping[str, Weighed],
     accounts: Mapping[str, AccountBook],
-    plays: tuple[Play, ...],
     lang: str,
 ) -> tuple[Planned, ...]:
     bundles = champions(project.bundles, with_model=False)
     who = language(lang).who
+    tellers: dict[str, Teller] = {}
     planned = []
     for item in best.chosen:
         mine, account = chosen[item.account_id], accounts[item.account_id].account
         row = mine.score
-        bundle = bundles.get(row.target)
-        reference = bundle.reference if bundle and bundle.model_version == row.model_version else {}
-        told = tell_score(replace(row, play=item.play), account, lang, plays, reference)
-        raising = [reason.text for reason in told.reasons if not reason.protective]
+        if row.target not in tellers:
+            bundle = bundles.get(row.target)
+            same = bundle is not None and bundle.model_version == row.model_version
+            reference = bundle.reference if bundle is not None and same else {}
+            tellers[row.target] = Teller(row.target, lang, row.currency, reference)
         planned.append(
             Planned(
                 account_id=item.account_id,
                 csm_id=account.csm_id,
                 play=item.play,
-                title=told.action.title,
-                who=who[told.action.who],
-                due=project.now + timedelta(days=told.action.due_days),
+                title=mine.play.words[lang].title,
+                who=who[mine.play.who],
+                due=project.now + timedelta(days=mine.play.due_days),
                 hours=item.hours,
                 worth=item.worth,
-                why=raising[0] if raising else "",
+                why=_first_reason(row, account, tellers[row.target]),
                 mrr=row.mrr,
                 lifetime_value=mine.lifetime_value,
                 by_target={target: asdict(worth) for target, worth in mine.worth.items()},
             )
         )
     return tuple(planned)
+
+
+def _first_reason(row: ScoreRow, account: AccountRow, teller: Teller) -> str:
+    """The strongest reason that raises the probability, told anew; empty where there is none."""
+    evidence: Evidence = account.evidence  # type: ignore[assignment]
+    for stored in row.reasons:
+        reason = reason_from_dict(stored)
+        if not reason.protective:
+            return retell(reason, account.features, teller, row.as_of, evidence)
+    return ""
 
 
 COLUMNS = ("account_id", "csm_id", "decision", "play", "title", "who", "due", "hours", "worth",
