@@ -114,7 +114,7 @@ def _show(found: PlanOfHours) -> None:
             (
                 item.account_id,
                 item.title + (f"\n{item.why}" if item.why else ""),
-                item.who,
+                item.who + (f"\n{item.csm_id}" if item.csm_id and not found.csm_id else ""),
                 f"{item.due:%m-%d}",
                 f"{item.hours:g}",
                 f"{item.worth:,.0f}",
@@ -157,9 +157,9 @@ def _show_left(found: PlanOfHours) -> None:
         counts[item.why] = counts.get(item.why, 0) + 1
     if not counts:
         return
-    line()
+    line("\nLeft alone (each account: --json, or --out FILE)")
     table(
-        "Left alone (each account: --json, or --out FILE)",
+        None,
         ("accounts", "why"),
         [(f"{counts[why]:,}", words) for why, words in WHY.items() if why in counts],
         "n",
@@ -188,10 +188,13 @@ def _show_more(found: PlanOfHours) -> None:
 def _show_churn(found: PlanOfHours) -> None:
     if found.churn_rate is None:
         return
-    line()
+    line(
+        f"\nWhat {share(found.churn_rate, 2)} of MRR leaving each month costs, {found.currency}: gone, "
+        "or new MRR to stand still"
+    )
     table(
-        f"What {share(found.churn_rate, 2)} of MRR leaving each month costs, {found.currency}",
-        ("size", "MRR", "gone after a year", "new MRR a month to stand still", "a year"),
+        None,
+        ("size", "MRR", "gone after a year", "new a month", "new a year"),
         [
             (
                 "today" if cost.times == 1 else f"{cost.times} times",
