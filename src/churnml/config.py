@@ -201,13 +201,17 @@ class TierConfig(_Frozen):
 
 
 class ValueConfig(_Frozen):
-    """What a campaign to keep accounts earns and costs: the money in the expected profit.
+    """What accounts are worth and what work costs: the money in the expected profit and in plans.
 
     An account's value is its MRR times margin_share times lifetime_months, the months that a kept one
-    pays on. contact_cost: money per contacted account, in the currency of the amounts. accept_share:
-    of the contacted accounts that would have left, those that are won over. incentive_share: of an
-    account's value, what those won over are given, and those who would have stayed anyway.
-    contraction_share: of its MRR, what an account that contracts would drop.
+    pays on. contraction_share, expansion_share: of its MRR, what an account that contracts would drop,
+    and what one that expands would add.
+    The profit that compares models is a campaign's: contact_cost: money per contacted account, in the
+    currency of the amounts. accept_share: of the contacted accounts that would have left, those that
+    are won over. incentive_share: of an account's value, what those won over are given, and those who
+    would have stayed anyway. A plan weighs plays, each with an effect and hours of its own, and gives
+    nothing away: hourly_cost: an hour of the team. max_lifetime_months: what a lifetime value counts
+    at most, however small the probability of churn.
     """
 
     margin_share: float = Field(0.75, gt=0, le=1)
@@ -216,6 +220,14 @@ class ValueConfig(_Frozen):
     accept_share: float = Field(0.3, gt=0, le=1)
     incentive_share: float = Field(0.05, ge=0, lt=1)
     contraction_share: float = Field(0.25, gt=0, le=1)
+    expansion_share: float = Field(0.25, gt=0)
+    hourly_cost: float = Field(50, ge=0)
+    max_lifetime_months: float = Field(60, ge=1)
+
+    def months_at_stake(self, target: str) -> float:
+        """How many months of an account's MRR, as margin, hang on the outcome."""
+        shares = {"contraction": self.contraction_share, "expansion": self.expansion_share}
+        return self.margin_share * self.lifetime_months * shares.get(target, 1.0)
 
 
 class GateConfig(_Frozen):

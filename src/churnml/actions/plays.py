@@ -106,13 +106,18 @@ class Words(_Frozen):
 
 
 class Play(_Frozen):
-    """One play. Of those that fire, the highest priority wins."""
+    """One play. Of those that fire, the highest priority wins.
+
+    effect_share: by how much of itself the play is assumed to lower the probability of a loss, or to
+    raise that of an expansion. None: nobody assumes anything, and no plan weighs it.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
     priority: int = Field(ge=0, le=100)
     who: Who
     due_days: int = Field(ge=0, le=366)
     effort_hours: float = Field(ge=0, le=200)
+    effect_share: float | None = Field(None, gt=0, le=1)
     when: When = When()
     words: dict[str, Words]
 

@@ -85,8 +85,8 @@ mode = "window_end"
 [capacity]
 share = 0.1              # of the book that the CSMs can handle per period; or: accounts = 25
 
-# What a campaign to keep accounts earns and costs. Models are compared by the profit they would bring;
-# these are stand-ins until you put in your own:
+# What accounts are worth and what work costs. Models are compared by the profit that a campaign with them
+# would bring, and `churnml plan` weighs plays by it; these are stand-ins until you put in your own:
 # [value]
 # margin_share = 0.75        # of MRR that is earned
 # lifetime_months = 12       # that a kept account pays on
@@ -94,6 +94,9 @@ share = 0.1              # of the book that the CSMs can handle per period; or: 
 # accept_share = 0.3         # of the contacted accounts that would have left, those won over
 # incentive_share = 0.05     # of an account's value, what they and those who stay anyway are given
 # contraction_share = 0.25   # of its MRR, what an account that contracts would drop
+# expansion_share = 0.25     # of its MRR, what an account that expands would add
+# hourly_cost = 50           # of an hour that the team works on a play
+# max_lifetime_months = 60   # what a lifetime value counts at most, however unlikely churn is
 
 # Calibrated probabilities from which a tier begins:
 [tiers]

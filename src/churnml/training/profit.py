@@ -22,10 +22,7 @@ def contact_gains(table: TrainingTable, target: str, value: ValueConfig) -> Floa
     """
     if target == "expansion" or not np.isfinite(table.mrr).any():
         return None
-    stake = value.contraction_share if target == "contraction" else 1.0
-    worth = np.where(np.isnan(table.mrr), 0.0, table.mrr) * (
-        value.margin_share * value.lifetime_months * stake
-    )
+    worth = np.where(np.isnan(table.mrr), 0.0, table.mrr) * value.months_at_stake(target)
     won = value.accept_share * (1 - value.incentive_share) * worth
     given = value.incentive_share * worth
     return np.where(table.y > 0.5, won, -given) - value.contact_cost

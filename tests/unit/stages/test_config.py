@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from churnml.config import TierConfig, parse_config, target_of
+from churnml.config import TierConfig, ValueConfig, parse_config, target_of
 from churnml.errors import ConfigError
-from churnml.stages.init import init_project
+from churnml.stages.init import TEMPLATE, init_project
 from churnml.stages.project import open_project, write_whole
 
 
@@ -71,6 +72,13 @@ def test_init_writes_a_configuration_that_opens(tmp_path: Path) -> None:
     assert missing == ["events", "subscriptions"]
     with pytest.raises(ConfigError, match="there is one already"):
         init_project(path.parent, str(data))
+
+
+def test_the_template_shows_the_default_of_each_term_of_value() -> None:
+    shown = TEMPLATE[TEMPLATE.index("# [value]") : TEMPLATE.index("# Calibrated")]
+    text = "\n".join(line.removeprefix("# ") for line in shown.splitlines())
+    assert parse_config(text).value == ValueConfig()
+    assert set(tomllib.loads(text)["value"]) == set(ValueConfig.model_fields)
 
 
 def test_a_write_that_dies_leaves_the_old_file(tmp_path: Path) -> None:
