@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from churnml.cli import (  # noqa: F401  (they register their commands)
+    actions,
     audit,
     audit_score,
     backtest,
@@ -13,6 +14,7 @@ from churnml.cli import (  # noqa: F401  (they register their commands)
     forget,
     models,
     show,
+    tick,
     tune,
 )
 from churnml.cli.app import app

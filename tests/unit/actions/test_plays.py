@@ -31,6 +31,8 @@ every_play = pytest.mark.parametrize("play", shipped_plays(), ids=lambda play: p
 
 def test_the_plays_that_every_company_needs_are_shipped() -> None:
     assert [play.name for play in shipped_plays()] == [
+        "activation_check",
+        "champion_promoted",
         "contraction_review",
         "detractor_followup",
         "fading_usage",
@@ -40,10 +42,14 @@ def test_the_plays_that_every_company_needs_are_shipped() -> None:
         "leave_alone",
         "milestone_referral",
         "never_activated",
+        "nps_talk",
         "oversized_plan_alternative",
         "passive_modules_training",
         "quarterly_review",
         "renewal_ahead",
+        "renewal_six_months",
+        "renewal_three_months",
+        "review_each_quarter",
         "seat_saturation_upsell",
         "slow_support",
     ]
@@ -58,7 +64,7 @@ def test_a_shipped_play_has_words_in_every_language_with_the_same_numbers(play) 
 
 @every_play
 def test_a_shipped_play_that_answers_to_a_risk_quotes_its_reason(play) -> None:  # type: ignore[no-untyped-def]
-    silent = {"leave_alone", "get_data", "milestone_referral"}
+    silent = {"leave_alone", "get_data", "milestone_referral", "nps_talk", "champion_promoted"}
     assert ("reason" in placeholders(play.words["en"].text)) == (play.name not in silent)
 
 
