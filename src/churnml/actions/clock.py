@@ -246,13 +246,12 @@ def _answers(
     """The plays that answer to the scores: for risk and for growth one each, unless one of the same or
     a higher priority is under way, or ended a short while ago."""
     churn = account.score("churn")
+    holding = [action for action in own if _holds(action, plays, now)]
+    taken = {action.play for action in holding}
     for targets in (RISK, GROWTH):
         if targets == GROWTH and churn is not None and churn.tier in AT_RISK:
             continue
-        held = max(
-            (plays[a.play].priority for a in own if _holds(a, plays, targets, now)), default=-1
-        )
-        live = {action.play for action in own if action.live}
+        held = max((plays[a.play].priority for a in holding if a.target in targets), default=-1)
         found = [
             (plays[score.play], score)
             for target in targets
@@ -261,21 +260,20 @@ def _answers(
         fitting = [
             (play, score)
             for play, score in found
-            if play.answers_a_score and play.priority > held and play.name not in live
+            if play.answers_a_score and play.priority > held and play.name not in taken
         ]
         if fitting:
             play, score = min(fitting, key=lambda pair: (-pair[0].priority, pair[0].name))
+            taken.add(play.name)
             times = sum(action.play == play.name for action in own)
             yield play, score, f"score {times + 1}"
 
 
-def _holds(
-    action: ActionRow, plays: Mapping[str, Play], targets: Sequence[str], now: datetime
-) -> bool:
+def _holds(action: ActionRow, plays: Mapping[str, Play], now: datetime) -> bool:
     """Whether it keeps others away: as long as it is live, and a while after it ended, unless it ended
     because the probability fell clearly."""
     play = plays.get(action.play)
-    if play is None or not play.answers_a_score or action.target not in targets:
+    if play is None or not play.answers_a_score:
         return False
     if action.closed_at is None:
         return True

@@ -225,6 +225,17 @@ def test_too_little_data_asks_for_some_until_there_are_some() -> None:
     assert record.tick(7, account(0.05)) == ["get_data recovered"]
 
 
+def test_a_play_that_two_scores_ask_for_opens_once() -> None:
+    both = tuple(
+        SeenScore(target, None, "unknown", "get_data", ()) for target in ("churn", "expansion")
+    )
+    record = Record()
+    seen = SeenAccount("a", None, {}, both)
+    assert record.tick(0, seen) == ["get_data opened"]
+    record.take([done(record.only, "asked", day(1))])
+    assert record.tick(2, seen) == []
+
+
 def test_what_nobody_takes_up_lapses() -> None:
     record = Record()
     record.tick(0, account(0.4, "growth_conversation", target="expansion"))
