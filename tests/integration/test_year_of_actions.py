@@ -34,7 +34,7 @@ from churnml.store.store import open_store
 
 pytestmark = pytest.mark.integration
 
-ACCOUNTS = 90
+ACCOUNTS = 80
 FIRST = datetime(2025, 1, 6)
 WEEKS = [FIRST + timedelta(weeks=week) for week in range(51)]
 LEFT_OUT = {7, 19, 20, 33}  # the clock does not run; the books are scored all the same
@@ -66,9 +66,9 @@ main()
 # A model by hand: what it weighs, and how much. It is no matter here how well it predicts.
 WEIGHTS = {
     "churn": {
-        "events_change_28d_share": -3.0, "open_tickets": 0.8, "detractors_180d": 1.5,
-        "key_users_left_90d": 1.5, "milestones_overdue": 0.7, "contraction_365d_share": 4.0,
-        "active_users_28d_seat_share": -2.0, "modules_28d": -0.3,
+        "events_change_28d_share": -3.0, "open_tickets": 1.4, "detractors_180d": 1.5,
+        "key_users_left_90d": 2.5, "milestones_overdue": 0.7, "contraction_365d_share": 9.0,
+        "active_users_28d_seat_share": -1.5, "modules_28d": -0.3,
     },
     "expansion": {"active_users_28d_seat_share": 3.0, "events_change_28d_share": 2.0},
 }  # fmt: skip
@@ -153,9 +153,9 @@ class Year:
         rows.sort(key=lambda row: row.action_id)
         at = now + timedelta(hours=9)
         for place, row in enumerate(rows):
-            turn = (int(row.action_id[:4], 16) + week) % 16
+            turn = (int(row.action_id[:4], 16) + week) % 24
             play = PLAYS[row.play]
-            if play.judgement is not None and row.judgement is None and turn < 8:
+            if play.judgement is not None and row.judgement is None and turn < 12:
                 tier = ("low", "high")[place % 2]
                 self._do(row, at, "--judge", tier, hand.judge(row, play, tier, at))
             elif turn == 0:
@@ -205,7 +205,7 @@ def year(
 ) -> Year:
     folder = tmp_path_factory.mktemp("year")
     churnml(
-        "simulate", "--out", "data", "--accounts", ACCOUNTS, "--rollouts", 0, "--weeks", 104,
+        "simulate", "--out", "data", "--accounts", ACCOUNTS, "--rollouts", 0, "--weeks", 84,
         cwd=folder,
     )  # fmt: skip
     promoted_accounts |= promote_some(folder / "data")
@@ -235,10 +235,7 @@ def test_kills_repeats_and_all_leave_what_a_year_without_them_leaves(year: Year)
 def test_every_play_of_the_year_fires(year: Year) -> None:
     """All but those that this company's tables give no occasion for."""
     fired = {row.play for row in year.control.values()}
-    assert set(PLAYS) - fired <= {"leave_alone", "get_data"} | QUIET
-
-
-QUIET: set[str] = set()
+    assert set(PLAYS) - fired <= {"leave_alone", "get_data"}
 
 
 def test_nothing_happened_twice_and_no_two_of_a_kind_were_open_together(year: Year) -> None:
@@ -461,7 +458,12 @@ def test_the_list_speaks_three_languages_and_quotes_the_accounts_own_reason(year
     for en, zh, ja in zip(*told.values(), strict=True):
         assert en["action_id"] == zh["action_id"] == ja["action_id"]
         assert len({en["text"], zh["text"], ja["text"]}) == 3
-    quoted = [item for lang in told.values() for item in lang if (item["reason"] or "no reason") in item["text"]]
+    quoted = [
+        item
+        for lang in told.values()
+        for item in lang
+        if (item["reason"] or "no reason") in item["text"]
+    ]
     assert len(quoted) > 10
     shown = year.churnml("actions", cwd=year.folder)
     assert max(len(line) for line in shown.splitlines()) <= 80

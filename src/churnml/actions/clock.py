@@ -140,11 +140,11 @@ def _recovery(
     now: datetime,
     settings: ClockSettings,
 ) -> Change | None:
-    """Whether it recovered in time, told once: while it is live or after it was closed."""
-    if action.recover_by is None:
+    """Whether it recovered in time, told once: while it is live or after it was closed. Without a book
+    nobody can tell."""
+    if action.recover_by is None or book is None:
         return None
-    in_time = book is not None and book.as_of <= action.recover_by
-    if in_time and _recovered(action, play, book, settings):
+    if book.as_of <= action.recover_by and _recovered(action, play, book, settings):
         after = replace(action, recovery="recovered", recovered_at=now)
         if action.live:
             after = replace(

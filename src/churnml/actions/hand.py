@@ -86,7 +86,7 @@ def judge(action: ActionRow, play: Play | None, tier: str, now: datetime) -> tup
         )
     judged = replace(action, judgement=tier)
     changes = [change(judged, "judged", now, detail=tier)]
-    if action.tier in TIERS and (action.tier in RAISED) != (tier in RAISED):
+    if disagrees(judged):
         steps = len(play.escalation)
         after = replace(
             judged, state="escalated", level=max(steps, 1), escalated_at=now,
@@ -95,6 +95,13 @@ def judge(action: ActionRow, play: Play | None, tier: str, now: datetime) -> tup
         detail = f"score {action.tier}, CSM {tier}"
         changes.append(change(after, "escalated", now, "disagreement", detail))
     return tuple(changes)
+
+
+def disagrees(action: ActionRow) -> bool:
+    """Whether the CSM's judgement and the score disagree about the action's account."""
+    if action.judgement is None or action.tier not in TIERS:
+        return False
+    return (action.tier in RAISED) != (action.judgement in RAISED)
 
 
 def _live(action: ActionRow) -> None:

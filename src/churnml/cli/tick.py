@@ -67,7 +67,7 @@ def tick(
             rows,
             "w" + "n" * len(kinds),
         )
-    if held:
+    if held["opened"]:
         line(f"Held out, to measure what actions do: {held['opened']} opened for nobody.")
     if done.as_of is None:
         line("Nothing has been scored yet, so nothing opens. Run: churnml score")

@@ -23,6 +23,7 @@ from churnml.store.store import Store, open_store
 STATES = ("open", "snoozed", "escalated", "recovered", "closed", "dismissed")
 LIVE = "live"
 SUFFIXES = (".parquet", ".csv")
+RENEWAL = "days_to_renewal"
 
 
 @dataclass(frozen=True)
@@ -219,16 +220,27 @@ def _tell(
     overdue = row.live and row.due_at < now
     if play is None:  # declared no more
         return ToldAction(row, row.play, "", None, raising, 0.0, overdue)
-    action = render_action(play, lang, reasons, book.account.features if book else {}, currency)
+    features = _as_of_now(book, now) if book else {}
+    action = render_action(play, lang, reasons, features, currency)
     return ToldAction(
         row, action.title, action.text, _step(row, play, lang), raising, play.effort_hours, overdue
     )
 
 
+def _as_of_now(book: AccountBook, now: datetime) -> dict[str, Any]:
+    """The features of the opening. A contract that renewed in 39 days then does so sooner now."""
+    features: dict[str, Any] = dict(book.account.features)
+    days = features.get(RENEWAL)
+    if isinstance(days, int | float):
+        left = days - (now - book.account.as_of).days
+        features[RENEWAL] = left if left >= 0 else None
+    return features
+
+
 def _step(row: ActionRow, play: Play, lang: str) -> str | None:
     if not row.level:
         return None
-    if play.judgement is not None and row.judgement is not None:
+    if play.judgement is not None and hand.disagrees(row):
         return play.judgement.text[lang]
     return play.escalation[row.level - 1].text[lang] if row.level <= len(play.escalation) else None
 

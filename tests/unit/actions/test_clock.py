@@ -111,7 +111,8 @@ def test_what_is_overdue_escalates_step_by_step_and_once() -> None:
     assert record.tick(7, account(0.3, "slow_support")) == []
     assert record.tick(14, account(0.3, "slow_support")) == ["slow_support escalated"]
     assert (record.only.level, record.only.who) == (2, "product")
-    assert record.tick(90) == ["slow_support not_recovered"]
+    assert record.tick(90) == []  # nobody has looked whether it recovered
+    assert record.tick(91, account(0.3, "slow_support")) == ["slow_support not_recovered"]
 
 
 def test_a_late_clock_reaches_the_same_step() -> None:
@@ -410,7 +411,7 @@ def test_a_tick_that_is_late_or_left_out_ends_where_the_others_do(
         late.tick(7 * week + (days if week == place + 1 else 0), seen, as_of=7 * week)
     for record in (on_time, late):
         record.tick(7 * len(lived), _seen(*lived[-1], 7 * len(lived)))
-        record.tick(7 * len(lived) + 200)
+        record.tick(7 * len(lived) + 200, _seen(*lived[-1], 7 * len(lived) + 200))
     assert _without_times(on_time) == _without_times(late)
 
 
