@@ -230,6 +230,19 @@ class ValueConfig(_Frozen):
         return self.margin_share * self.lifetime_months * shares.get(target, 1.0)
 
 
+class ActionsConfig(_Frozen):
+    """How the clock opens and ends actions.
+
+    recover_margin_share: how far below the threshold at which a play opens, as a share of it, a
+    probability must fall to count as recovered. hold_out_share: of the accounts, how many get no action
+    so that the effect of actions can be measured; who they are follows from their ids and `seed`.
+    """
+
+    recover_margin_share: float = Field(0.2, ge=0, lt=1)
+    hold_out_share: float = Field(0, ge=0, le=0.5)
+    seed: int = Field(7, ge=0)
+
+
 class GateConfig(_Frozen):
     """What a challenger must show on the out-of-time test before it may become champion.
 
@@ -326,6 +339,7 @@ class Config(_Frozen):
     capacity: CapacityConfig = CapacityConfig()
     value: ValueConfig = ValueConfig()
     tiers: TierConfig = TierConfig()
+    actions: ActionsConfig = ActionsConfig()
     gates: GateConfig = GateConfig()
     audit: AuditConfig = AuditConfig()
     store: StoreConfig = StoreConfig()

@@ -15,7 +15,13 @@ import pytest
 from churnml.config import LANGUAGES, CohortConfig, LedgerConfig, parse_config
 from churnml.contract.tables import KEY_ROLES
 from churnml.explain.tell import Teller
-from churnml.features.engine_evidence import FEW_USERS, NAMED, PRODUCT_SHARE, account_evidence
+from churnml.features.engine_evidence import (
+    FEW_USERS,
+    NAMED,
+    PRODUCT_SHARE,
+    PROMOTED_DAYS,
+    account_evidence,
+)
 from churnml.features.evidence import Evidence, with_peers
 from churnml.features.spec import FAMILIES
 from churnml.snapshots.cohort import build_spine
@@ -118,6 +124,23 @@ class Counted:
             found[role] = own
         return found
 
+    def promoted_days(self) -> int | None:
+        """Days since a holder of an admin's, champion's or contact's role became an executive."""
+        rows = self.seen.roles()
+        days = [
+            days_ago(now["valid_from"], self.moment)
+            for now in rows
+            if now["role"] == "executive" and not now["over"]
+            and any(
+                then["user_id"] == now["user_id"]
+                and then["role"] in ("admin", "champion", "contact")
+                and days_ago(then["valid_from"], self.moment)
+                > days_ago(now["valid_from"], self.moment)
+                for then in rows
+            )
+        ]  # fmt: skip
+        return min((ago for ago in days if ago < PROMOTED_DAYS), default=None)
+
     def critics(self) -> set[str]:
         low = {
             row["user_id"]
@@ -192,6 +215,27 @@ def test_evidence_equals_what_can_be_counted_by_hand(
         }
         assert told.get("roles", {}) == roles, account
         assert set(told.get("critics", [])) == one.critics(), account
+        assert told.get("promoted_days") == one.promoted_days(), account
+
+
+def test_a_promotion_is_known_from_its_day_on_and_for_half_a_year(tmp_path: Path) -> None:
+    tables = company.tables(4)
+    scored = evidence(tables, tmp_path / "before", AS_OF[1])
+    one = tables["users"][tables["users"].account_id.isin(scored)].iloc[:1].assign(
+        user_id="riser", role="champion", valid_from=pd.Timestamp("2023-11-01"), valid_to=pd.NaT,
+        end_known_at=pd.NaT,
+    )  # fmt: skip
+    account = one.account_id.iloc[0]
+    for place, (ago, days) in enumerate([(12, 12), (-1, None), (181, None)]):
+        day = pd.Timestamp(AS_OF[1]) - pd.Timedelta(days=ago)
+        new = one.assign(
+            role="executive", valid_from=day, **({"known_at": day} if "known_at" in one else {})
+        )
+        promoted = {**tables, "users": pd.concat([tables["users"], one, new])}
+        told = evidence(promoted, tmp_path / str(place), AS_OF[1])[account]
+        assert told.get("promoted_days") == days
+        own = Counted(promoted, account, AS_OF[1])
+        assert own.promoted_days() == days
 
 
 def test_what_is_known_later_is_no_evidence_yet(tmp_path: Path) -> None:

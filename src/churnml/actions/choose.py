@@ -58,10 +58,11 @@ def _fires(
     when = play.when
     return (
         play.name not in (LEAVE_ALONE, GET_DATA)
+        and when.schedule is None
         and target in when.targets
         and tier in when.tiers
         and (not when.drivers or any(driver in when.drivers for driver in raising))
-        and all(condition.holds(features) for condition in when.features)
+        and when.suits(features)
     )
 
 

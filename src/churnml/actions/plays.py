@@ -9,17 +9,18 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from churnml.actions.condition import Condition
+from churnml.actions.steps import Disagreement, Recovery, Schedule, Step, Who
 from churnml.config import LANGUAGES, TARGETS, TargetName
 from churnml.errors import ConfigError
-from churnml.explain.reading import is_missing
 from churnml.explain.text import placeholders
 from churnml.features.catalog import BY_NAME
 from churnml.features.spec import Driver
 
-Who = Literal["csm", "support", "product", "executive_sponsor"]
 TierName = Literal["low", "medium", "high", "critical"]
+Stage = Literal["onboarding", "adopting", "steady", "renewing"]
 
 LEAVE_ALONE = "leave_alone"  # where no other play fires
 GET_DATA = "get_data"  # where the tool abstains
@@ -30,52 +31,34 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Condition(_Frozen):
-    """One condition on a feature. A missing value fulfils it only where `or_missing` says so."""
-
-    feature: str
-    at_least: float | None = None
-    at_most: float | None = None
-    one_of: tuple[str, ...] = ()
-    or_missing: bool = False
-
-    @model_validator(mode="after")
-    def _can_hold(self) -> Condition:
-        if self.feature not in BY_NAME:
-            raise ValueError(
-                f"the catalogue has no feature {self.feature!r}; docs/features.md lists them"
-            )
-        bounds = self.at_least is not None or self.at_most is not None
-        if bounds == bool(self.one_of):
-            raise ValueError("give at_least and/or at_most, or one_of")
-        if bool(self.one_of) != BY_NAME[self.feature].categorical:
-            raise ValueError("use one_of for categories, at_least and at_most for numbers")
-        if None not in (self.at_least, self.at_most) and self.at_least > self.at_most:  # type: ignore[operator]
-            raise ValueError("at_least must not exceed at_most")
-        return self
-
-    def holds(self, features: Mapping[str, Any]) -> bool:
-        """Whether the account's value fulfils it."""
-        value = features.get(self.feature)
-        if value is None or is_missing(value):
-            return self.or_missing
-        if self.one_of:
-            return value in self.one_of
-        above = self.at_least is None or value >= self.at_least
-        return above and (self.at_most is None or value <= self.at_most)
-
-
 class When(_Frozen):
     """When a play fires: all that is given must hold; what is left out doesn't matter.
 
     drivers: one of them is among the reasons that raise the probability.
-    features: all of these conditions hold.
+    features: all of these conditions hold. needs, segments, stages: the account's is among them (stages: of
+    `lifecycle_stage`). schedule: the play comes by the calendar, beside the one that answers to the
+    score; its targets, tiers and drivers count only where they are given.
     """
 
     targets: tuple[TargetName, ...] = TARGETS
     tiers: tuple[TierName, ...] = ("medium", "high", "critical")
     drivers: tuple[Driver, ...] = ()
     features: tuple[Condition, ...] = ()
+    needs: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    schedule: Schedule | None = None
+
+    def suits(self, features: Mapping[str, Any]) -> bool:
+        """Whether the account is one that the play is for, whatever its score."""
+        named = (("need", self.needs), ("segment", self.segments), ("lifecycle_stage", self.stages))
+        return all(not wanted or features.get(name) in wanted for name, wanted in named) and all(
+            condition.holds(features) for condition in self.features
+        )
+
+    def asks_for(self, name: str) -> bool:
+        """Whether a schedule's play asks for targets, tiers or drivers: only where they are given."""
+        return name in self.model_fields_set
 
 
 class Words(_Frozen):
@@ -110,6 +93,11 @@ class Play(_Frozen):
 
     effect_share: by how much of itself the play is assumed to lower the probability of a loss, or to
     raise that of an expansion. None: nobody assumes anything, and no plan weighs it.
+    escalation: the next steps if nothing happens. recovery: how it is told; default: the tier, in 60
+    days. judgement: the CSM's own meets the score, and who comes in where they disagree. lapse_days: an
+    action that nobody took up so long after it was due is closed. again_after_days: after an action
+    ended, how long none of this or a lower priority opens. may_hold_out: whether it may be withheld
+    from a few to learn what it does.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
@@ -120,6 +108,12 @@ class Play(_Frozen):
     effect_share: float | None = Field(None, gt=0, le=1)
     when: When = When()
     words: dict[str, Words]
+    escalation: tuple[Step, ...] = ()
+    recovery: Recovery | None = None
+    judgement: Disagreement | None = None
+    lapse_days: int | None = Field(None, ge=1, le=366)
+    again_after_days: int = Field(60, ge=1, le=366)
+    may_hold_out: bool = True
 
     @field_validator("words")
     @classmethod
@@ -127,6 +121,27 @@ class Play(_Frozen):
         if set(words) != set(LANGUAGES):
             raise ValueError(f"give words in {', '.join(LANGUAGES)}, and in no other language")
         return words
+
+    @field_validator("escalation")
+    @classmethod
+    def _later_and_later(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        days = [step.after_days for step in steps]
+        if days != sorted(set(days)):
+            raise ValueError("each step's after_days must be more than the one's before")
+        return steps
+
+    @property
+    def answers_a_score(self) -> bool:
+        """Whether it is chosen by an account's score, not by the calendar."""
+        return self.when.schedule is None and self.name != LEAVE_ALONE
+
+    @property
+    def told_by(self) -> Recovery | None:
+        """How recovery is told; None for a play that is no answer to a risk."""
+        if self.recovery is not None or not self.answers_a_score:
+            return self.recovery
+        calm = "low" in self.when.tiers or set(self.when.targets) == {"expansion"}
+        return None if calm else Recovery()
 
 
 def parse_play(text: str, where: str) -> Play:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from churnml.cli import (  # noqa: F401  (they register their commands)
+    actions,
     audit,
     audit_score,
     backtest,
@@ -14,6 +15,7 @@ from churnml.cli import (  # noqa: F401  (they register their commands)
     models,
     plan,
     show,
+    tick,
     tune,
 )
 from churnml.cli.app import app

@@ -22,6 +22,7 @@ NAMED = 3  # modules that are named; of more, the number is told
 # A module that fewer of the accounts use, or complete anything in, is no gap to speak of.
 PRODUCT_SHARE = 0.25
 FEW_USERS = 3
+PROMOTED_DAYS = 180
 # Modules, and how each list is ordered: over a row of `evidence_modules`.
 LISTS = {
     "used": ("now > 0", "now"),
@@ -81,6 +82,8 @@ class _Work:
         if "users" in self._tables:
             for n, name, role in self._roles():
                 found.setdefault(n, {}).setdefault("roles", {})[name] = role
+            for n, days in self._promoted():
+                found.setdefault(n, {})["promoted_days"] = days
             if "surveys" in self._tables and "user_id" in self._tables["surveys"]:
                 for n, roles in self._critics():
                     found.setdefault(n, {})["critics"] = roles
@@ -248,6 +251,17 @@ class _Work:
                 role["silent_days"] = silent
             found[n, name] = role
         return [(n, name, role) for (n, name), role in found.items()]
+
+    def _promoted(self) -> list[tuple[int, int]]:
+        """Days since somebody who held another key role before became an executive, and is one."""
+        rows = self.scratch.rows(
+            f"select e.n, min(e.age_days) from {visible('users')} e join {visible('users')} b "
+            "on b.n = e.n and b.user_id = e.user_id where e.role = 'executive' "
+            "and (e.valid_to is null or e.valid_to > e.as_of) "
+            "and b.role in ('admin', 'champion', 'contact') "
+            f"and b.age_days > e.age_days and e.age_days < {PROMOTED_DAYS} group by e.n"
+        )
+        return [(n, days) for n, days in rows]
 
     def _critics(self) -> list[tuple[int, list[str]]]:
         """Key roles of those who answered an NPS of 6 or less in the last 180 days."""

@@ -70,12 +70,14 @@ class Peers(TypedDict):
 
 class Evidence(TypedDict, total=False):
     """modules: by what was done there (see `engine_evidence`). moves: of events, completed, logins.
-    roles: by key role. critics: key roles of those who answered an NPS of 6 or less in 180 days."""
+    roles: by key role. critics: key roles of those who answered an NPS of 6 or less in 180 days.
+    promoted_days: since a holder of another key role became an executive, if it is less than 180."""
 
     modules: dict[str, Names]
     moves: dict[str, Move]
     roles: dict[str, Role]
     critics: list[str]
+    promoted_days: int
     peers: Peers
 
 

@@ -104,6 +104,12 @@ medium = 0.1
 high = 0.25
 critical = 0.5
 
+# How `churnml tick` opens and ends actions:
+# [actions]
+# recover_margin_share = 0.2  # how far below its tier's threshold a probability counts as recovered
+# hold_out_share = 0          # of the accounts, how many get no action, to measure what actions do
+# seed = 7                    # who they are follows from their ids and this
+
 # What a challenger must show before `churnml promote` lets it become champion:
 [gates]
 min_outcomes = 50

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    Table,
     create_engine,
     event,
     func,
@@ -33,6 +34,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from churnml.errors import ChurnmlError, ConfigError, NotFound
 from churnml.store import tables
+from churnml.store.actions import WRITES as _WRITES
+from churnml.store.actions import ActionLog
 from churnml.store.erase import count_account, erase_account
 from churnml.store.rows import AccountBook, AccountRow, Alias, Book, ScoreRow, ScoringRun
 from churnml.store.values import (
@@ -47,7 +50,6 @@ from churnml.store.values import (
 BUSY_TIMEOUT_MS = 30_000
 _CHUNK = 2_000
 _DATES = 8  # dates in a message that lists them
-_WRITES = "churnml_writes"
 _T = TypeVar("_T")
 
 
@@ -106,6 +108,11 @@ class Store:
     def __init__(self, engine: Engine):
         self._engine = engine
 
+    @property
+    def actions(self) -> ActionLog:
+        """The actions on record."""
+        return ActionLog(self._engine)
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -148,13 +155,15 @@ class Store:
             row = _latest(connection, alias, at)
         return run_of(row) if row else None
 
-    def latest_book(self, target: str | None = None, alias: Alias = "champion") -> Book | None:
+    def latest_book(
+        self, target: str | None = None, alias: Alias = "champion", at: datetime | None = None
+    ) -> Book | None:
         """The scores of the run that is shown (of one target, or all); None before the first run.
 
         A champion's book never holds a challenger's scores: ask for alias="challenger" to see them.
         """
         with self._engine.connect() as connection:
-            found = _latest(connection, alias)
+            found = _latest(connection, alias, at)
             if not found:
                 return None
             run = run_of(found)
@@ -243,10 +252,12 @@ class Store:
             for row in account_rows
         }
 
-    def account_rows(self, alias: Alias = "champion") -> tuple[AccountRow, ...]:
+    def account_rows(
+        self, alias: Alias = "champion", at: datetime | None = None
+    ) -> tuple[AccountRow, ...]:
         """Every account row of the shown book, in the order of account."""
         with self._engine.connect() as connection:
-            found = _latest(connection, alias)
+            found = _latest(connection, alias, at)
             if not found:
                 return ()
             rows = connection.execute(
@@ -344,28 +355,32 @@ def _version(connection: Connection) -> int | None:
     return found
 
 
-# What each version lacks of the next: a column that older rows leave empty.
-_ADDED: Mapping[int, Column[Any]] = {
+# What each version lacks of the next: a column that older rows leave empty, or tables.
+_ADDED: Mapping[int, Column[Any] | tuple[Table, ...]] = {
     1: tables.scores.c.outlook,
     2: tables.accounts.c.evidence,
+    3: (tables.actions, tables.action_events),
 }
 
 
 def _bring_up(engine: Engine) -> None:
     """Take a store of an older version to this one, step by step, each whole or not at all."""
-    for before, column in _ADDED.items():
+    for before, added in _ADDED.items():
         with engine.connect() as connection:
             if _version(connection) != before:
                 continue
-        kind = column.type.compile(engine.dialect)
         with (
             engine.connect().execution_options(**{_WRITES: True}) as connection,
             connection.begin(),
         ):
             if _version(connection) == before:  # another process may have been quicker
-                connection.exec_driver_sql(
-                    f"alter table {column.table.name} add column {column.name} {kind}"
-                )
+                if isinstance(added, tuple):
+                    tables.metadata.create_all(connection, added)
+                else:
+                    kind = added.type.compile(engine.dialect)
+                    connection.exec_driver_sql(
+                        f"alter table {added.table.name} add column {added.name} {kind}"
+                    )
                 connection.execute(update(tables.schema).values(version=before + 1))
 
 

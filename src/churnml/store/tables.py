@@ -15,9 +15,10 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -76,4 +77,58 @@ scores = Table(
     ForeignKeyConstraint(["sequence", "account_id"], [accounts.c.sequence, accounts.c.account_id]),
     Index("score_rows_account", "account_id"),
     sqlite_with_rowid=False,
+)
+
+# From version 4 on. Live is what has no closed_at: one live action for each account and play.
+actions = Table(
+    "actions",
+    metadata,
+    Column("action_id", String(64), primary_key=True),
+    Column("account_id", String(255), nullable=False),
+    Column("play", String(64), nullable=False),
+    Column("occasion", String(64), nullable=False),
+    Column("target", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("arm", String(16), nullable=False),
+    Column("propensity", Float(53), nullable=False),
+    Column("who", String(32), nullable=False),
+    Column("csm_id", String),
+    Column("opened_at", DateTime, nullable=False),
+    Column("due_at", DateTime, nullable=False),
+    Column("recover_by", DateTime),
+    Column("as_of", DateTime, nullable=False),
+    Column("probability", Float(53)),
+    Column("tier", String(16), nullable=False),
+    Column("reasons", LargeBinary, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("escalated_at", DateTime),
+    Column("snoozed_until", DateTime),
+    Column("judgement", String(16)),
+    Column("closed_at", DateTime),
+    Column("outcome", String),
+    Column("dismissed_because", String),
+    Column("recovery", String(16)),
+    Column("recovered_at", DateTime),
+    UniqueConstraint("account_id", "play", "occasion", name="actions_occasion_once"),
+)
+Index(
+    "actions_live_once",
+    actions.c.account_id,
+    actions.c.play,
+    unique=True,
+    sqlite_where=actions.c.closed_at.is_(None),
+    postgresql_where=actions.c.closed_at.is_(None),
+)
+
+# Only added to: what has happened to an action. Nothing happens to it twice.
+action_events = Table(
+    "action_events",
+    metadata,
+    Column("action_id", String(64), ForeignKey(actions.c.action_id), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("period", String(128), primary_key=True),
+    Column("account_id", String(255), nullable=False),
+    Column("at", DateTime, nullable=False),
+    Column("detail", String, nullable=False),
+    Index("action_events_account", "account_id"),
 )

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from churnml.actions.choose import choose_play
 from churnml.actions.plays import Condition, all_plays, parse_play, shipped_plays
 from churnml.config import LANGUAGES
 from churnml.errors import ConfigError
+from churnml.explain.reasons import Reason
 from churnml.explain.text import placeholders
 
 OWN = """
@@ -31,6 +33,8 @@ every_play = pytest.mark.parametrize("play", shipped_plays(), ids=lambda play: p
 
 def test_the_plays_that_every_company_needs_are_shipped() -> None:
     assert [play.name for play in shipped_plays()] == [
+        "activation_check",
+        "champion_promoted",
         "contraction_review",
         "detractor_followup",
         "fading_usage",
@@ -40,10 +44,14 @@ def test_the_plays_that_every_company_needs_are_shipped() -> None:
         "leave_alone",
         "milestone_referral",
         "never_activated",
+        "nps_talk",
         "oversized_plan_alternative",
         "passive_modules_training",
         "quarterly_review",
         "renewal_ahead",
+        "renewal_six_months",
+        "renewal_three_months",
+        "review_each_quarter",
         "seat_saturation_upsell",
         "slow_support",
     ]
@@ -58,7 +66,7 @@ def test_a_shipped_play_has_words_in_every_language_with_the_same_numbers(play) 
 
 @every_play
 def test_a_shipped_play_that_answers_to_a_risk_quotes_its_reason(play) -> None:  # type: ignore[no-untyped-def]
-    silent = {"leave_alone", "get_data", "milestone_referral"}
+    silent = {"leave_alone", "get_data", "milestone_referral", "nps_talk", "champion_promoted"}
     assert ("reason" in placeholders(play.words["en"].text)) == (play.name not in silent)
 
 
@@ -158,3 +166,104 @@ def test_a_condition_on_a_category_lists_its_values() -> None:
     assert condition.holds({"need": "Audit"})
     assert not condition.holds({"need": "Sales"})
     assert not condition.holds({"need": None})
+
+
+# ------------------------------------------------------- when, next steps, recovery, declared
+
+CLOCKED = (
+    OWN.replace(
+        "[words.en]",
+        """needs = ["Reporting"]
+segments = ["mid"]
+stages = ["steady", "renewing"]
+[when.schedule]
+each_days = 91
+[words.en]""",
+    )
+    + """
+[[escalation]]
+after_days = 3
+who = "support"
+text = { en = "Call.", zh = "致电。", ja = "電話します。" }
+[[escalation]]
+after_days = 9
+who = "executive_sponsor"
+text = { en = "Write.", zh = "致信。", ja = "手紙を書きます。" }
+[recovery]
+within_days = 30
+tier = false
+features = [{ feature = "open_tickets", at_most = 0 }]
+"""
+)
+
+
+def test_a_play_for_a_need_asks_for_need_segment_and_stage_and_not_for_the_contracts_value() -> (
+    None
+):
+    when = parse_play(CLOCKED, "x").when
+    suited = {"need": "Reporting", "segment": "mid", "lifecycle_stage": "steady"}
+    assert all(when.suits({**suited, "mrr": mrr}) for mrr in (1.0, 1e6, None))
+    for name in suited:
+        assert not when.suits({**suited, name: "other"})
+        assert not when.suits({**suited, name: None})
+
+
+def test_a_play_by_the_calendar_is_never_chosen_by_a_score() -> None:
+    play = parse_play(CLOCKED, "x")
+    assert not play.answers_a_score
+    reasons: list[Reason] = []
+    features = {"need": "Reporting", "segment": "mid", "lifecycle_stage": "steady"}
+    assert choose_play("churn", "high", "ok", reasons, features, [*shipped_plays(), play]).name == (
+        "quarterly_review"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "says"),
+    [
+        ("each_days = 91", "", "when.schedule: give one of after_signing_days"),
+        (
+            "each_days = 91",
+            "each_days = 91\nbefore_renewal_days = [90]",
+            "when.schedule: give one of after_signing_days",
+        ),
+        ("each_days = 91", "after_signing_days = [-1]", "days must not be negative"),
+        (
+            "each_days = 91",
+            "each_days = 1",
+            "when.schedule.each_days: .*greater than or equal to 7",
+        ),
+        ("after_days = 9", "after_days = 3", "escalation: each step's after_days must be more"),
+        ('who = "support"', 'who = "boss"', "escalation.0.who: "),
+        ('ja = "電話します。"', 'ja = " "', "escalation.0.text: give a text in en, zh, ja"),
+        (', ja = "電話します。"', "", "escalation.0.text: give a text in en, zh, ja"),
+        (
+            'features = [{ feature = "open_tickets", at_most = 0 }]',
+            "",
+            "recovery: give features, or let the tier tell",
+        ),
+        ('stages = ["steady"', 'stages = ["happy"', "when.stages.0: .*'onboarding', 'adopting'"),
+    ],
+)
+def test_a_clocked_play_that_cannot_be_run_is_refused_with_its_key(
+    change: str, to: str, says: str
+) -> None:
+    assert change in CLOCKED
+    parse_play(CLOCKED, "x")
+    with pytest.raises(ConfigError, match=f"(?s)plays/winter.toml.*{says}"):
+        parse_play(CLOCKED.replace(change, to, 1), "plays/winter.toml")
+
+
+@every_play
+def test_a_shipped_play_ends_by_recovery_or_by_lapsing(play) -> None:  # type: ignore[no-untyped-def]
+    if play.name != "leave_alone":
+        assert play.told_by is not None or play.lapse_days is not None
+
+
+@every_play
+def test_a_shipped_next_step_is_no_copy_of_another_language(play) -> None:  # type: ignore[no-untyped-def]
+    texts = [step.text for step in play.escalation]
+    if play.judgement is not None:
+        texts.append(play.judgement.text)
+    for text in texts:
+        assert len(set(text.values())) == len(LANGUAGES)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from churnml.actions.record import ActionRow, action_id_of, change
 from churnml.errors import ChurnmlError
 from churnml.store import store as store_module
 from churnml.store import tables
@@ -40,19 +41,45 @@ def filled(path: Path) -> Store:
     return store
 
 
+def an_action(account: str) -> ActionRow:
+    return ActionRow(
+        action_id_of(account, "call", "score 1"), account, "call", "score 1", "churn", "open",
+        "treated", 1.0, "csm", None, DAY, DAY, None, DAY, 0.3, "high", ({"text": account},),
+    )  # fmt: skip
+
+
 def test_every_table_that_names_an_account_is_erased() -> None:
     naming = {name for name, table in tables.metadata.tables.items() if "account_id" in table.c}
-    assert {table.name for table in _HELD} == naming >= {"score_rows", "account_rows"}
+    assert (
+        {table.name for table in _HELD}
+        == naming
+        >= {
+            "score_rows",
+            "account_rows",
+            "actions",
+            "action_events",
+        }
+    )
 
 
 def test_the_bytes_go_with_the_rows(tmp_path: Path) -> None:
     store = filled(tmp_path / "store.db")
-    assert store.erase(GONE) == {"score_rows": 1, "account_rows": 1}
+    with store.actions.changing() as pen:
+        for account in (GONE, "account-0001"):
+            opened = an_action(account)
+            pen.write([change(opened, "opened", DAY, detail=account)])
+    assert store.erase(GONE) == {
+        "score_rows": 1,
+        "account_rows": 1,
+        "action_events": 1,
+        "actions": 1,
+    }
     assert not any(GONE.encode() in path.read_bytes() for path in tmp_path.iterdir())
     book = store.latest_book()
     assert book is not None
     assert len(book.scores) == 300
-    assert store.erase(GONE) == {"score_rows": 0, "account_rows": 0}
+    assert [row.account_id for row in store.actions.rows()] == ["account-0001"]
+    assert set(store.erase(GONE).values()) == {0}
     store.close()
 
 

@@ -227,7 +227,7 @@ def test_a_store_of_another_version_is_refused_in_words(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("update churnml_schema set version = 99"))
     engine.dispose()
-    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 3"):
+    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 4"):
         open_store(url)
 
 
