@@ -14,6 +14,7 @@ from churnml.cli import (  # noqa: F401  (they register their commands)
     models,
     show,
     tune,
+    voice,
 )
 from churnml.cli.app import app
 from churnml.errors import ChurnmlError

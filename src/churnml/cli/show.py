@@ -50,12 +50,16 @@ def explain(
         show_change(project, account, since, against, lang, _alias(alias), as_json)  # type: ignore[arg-type]
         return
 
+    from churnml.cli.account_lines import show_beside
+    from churnml.stages.beside import beside as look_beside
     from churnml.stages.explain import explain as run
     from churnml.stages.project import open_project
 
-    told = run(open_project(project), account, lang, _alias(alias))  # type: ignore[arg-type]
+    opened = open_project(project)
+    told = run(opened, account, lang, _alias(alias))  # type: ignore[arg-type]
+    also = look_beside(opened, told.account, lang)
     if as_json:
-        print_json(asdict(told))
+        print_json({**asdict(told), **also.as_dict()})
         return
     account_row = told.account
     facts = [
@@ -89,6 +93,7 @@ def explain(
         line(
             f"  → {action.title} ({action.who}, within {action.due_days} days): {action.text}",
         )
+    show_beside(also)
 
 
 def _beside(row: ScoreRow) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    Table,
     create_engine,
     event,
     func,
@@ -43,6 +44,7 @@ from churnml.store.values import (
     score_of,
     score_values,
 )
+from churnml.store.voice import VoiceShelf
 
 BUSY_TIMEOUT_MS = 30_000
 _CHUNK = 2_000
@@ -105,6 +107,11 @@ class Store:
 
     def __init__(self, engine: Engine):
         self._engine = engine
+
+    @property
+    def voice(self) -> VoiceShelf:
+        """The obstacles and wishes that were noted."""
+        return VoiceShelf(self._engine)
 
     def close(self) -> None:
         """Close all connections."""
@@ -344,28 +351,32 @@ def _version(connection: Connection) -> int | None:
     return found
 
 
-# What each version lacks of the next: a column that older rows leave empty.
-_ADDED: Mapping[int, Column[Any]] = {
+# What each version lacks of the next: a column that older rows leave empty, or tables.
+_ADDED: Mapping[int, Column[Any] | tuple[Table, ...]] = {
     1: tables.scores.c.outlook,
     2: tables.accounts.c.evidence,
+    3: (tables.voice,),
 }
 
 
 def _bring_up(engine: Engine) -> None:
     """Take a store of an older version to this one, step by step, each whole or not at all."""
-    for before, column in _ADDED.items():
+    for before, added in _ADDED.items():
         with engine.connect() as connection:
             if _version(connection) != before:
                 continue
-        kind = column.type.compile(engine.dialect)
         with (
             engine.connect().execution_options(**{_WRITES: True}) as connection,
             connection.begin(),
         ):
             if _version(connection) == before:  # another process may have been quicker
-                connection.exec_driver_sql(
-                    f"alter table {column.table.name} add column {column.name} {kind}"
-                )
+                if isinstance(added, tuple):
+                    tables.metadata.create_all(connection, added)
+                else:
+                    kind = added.type.compile(engine.dialect)
+                    connection.exec_driver_sql(
+                        f"alter table {added.table.name} add column {added.name} {kind}"
+                    )
                 connection.execute(update(tables.schema).values(version=before + 1))
 
 

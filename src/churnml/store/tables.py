@@ -17,7 +17,7 @@ from sqlalchemy import (
     Table,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -76,4 +76,22 @@ scores = Table(
     ForeignKeyConstraint(["sequence", "account_id"], [accounts.c.sequence, accounts.c.account_id]),
     Index("score_rows_account", "account_id"),
     sqlite_with_rowid=False,
+)
+
+# From version 4 on. Numbers are never given twice: somebody may have written one down.
+voice = Table(
+    "voice_notes",
+    metadata,
+    Column("note_id", Integer, primary_key=True, autoincrement=True),
+    Column("account_id", String(255), nullable=False),
+    Column("topic", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("route", String(16), nullable=False),
+    Column("text", String, nullable=False),
+    Column("noted_at", DateTime, nullable=False),
+    Column("noted_by", String),
+    Column("closed_at", DateTime),
+    Column("closure", String),
+    Index("voice_notes_account", "account_id"),
+    sqlite_autoincrement=True,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from churnml.actions.voice import VoiceNote
 from churnml.errors import ChurnmlError
 from churnml.store import store as store_module
 from churnml.store import tables
@@ -36,23 +37,28 @@ def filled(path: Path) -> Store:
         )
         for account in ids
     ]  # fmt: skip
+    store.voice.add(
+        VoiceNote(0, GONE, "reporting", "wish", "product", f"{GONE} wants more", DAY, None)
+    )
     store.write_book(ScoringRun("r1", DAY, DAY, DAY, "champion", {}), scores, accounts)
     return store
 
 
 def test_every_table_that_names_an_account_is_erased() -> None:
     naming = {name for name, table in tables.metadata.tables.items() if "account_id" in table.c}
-    assert {table.name for table in _HELD} == naming >= {"score_rows", "account_rows"}
+    assert (
+        {table.name for table in _HELD} == naming >= {"score_rows", "account_rows", "voice_notes"}
+    )
 
 
 def test_the_bytes_go_with_the_rows(tmp_path: Path) -> None:
     store = filled(tmp_path / "store.db")
-    assert store.erase(GONE) == {"score_rows": 1, "account_rows": 1}
+    assert store.erase(GONE) == {"score_rows": 1, "account_rows": 1, "voice_notes": 1}
     assert not any(GONE.encode() in path.read_bytes() for path in tmp_path.iterdir())
     book = store.latest_book()
     assert book is not None
     assert len(book.scores) == 300
-    assert store.erase(GONE) == {"score_rows": 0, "account_rows": 0}
+    assert store.erase(GONE) == {"score_rows": 0, "account_rows": 0, "voice_notes": 0}
     store.close()
 
 

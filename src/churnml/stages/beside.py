@@ -1,0 +1,81 @@
+"""What is told of an account beside its scores, worked out when it is read: health, milestones, voice.
+
+Health is of the stored features by the definitions of today, so a definition that changes needs no
+scoring anew; the definition is named with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from churnml.actions.beside import health_lines, milestone_lines, voice_lines
+from churnml.actions.milestones import Standing, standing_of
+from churnml.actions.voice import VoiceNote
+from churnml.scoring.health import Health, Opening, account_health, opens
+from churnml.scoring.health_definition import HealthDefinition, all_definitions, definitions_for
+from churnml.stages.project import Project
+from churnml.store.rows import AccountRow
+from churnml.store.store import open_store
+
+
+@dataclass(frozen=True)
+class JudgedHealth:
+    """One health score of an account, by which definition, and the action that it asks for."""
+
+    by: HealthDefinition
+    health: Health
+    opens: Opening | None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is told of an account beside its scores. voice: the open notes. lines: all in words, each
+    group with its first line first."""
+
+    health: tuple[JudgedHealth, ...]
+    milestones: Standing | None
+    voice: tuple[VoiceNote, ...]
+    lines: tuple[tuple[str, ...], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for --json: the definitions by name only."""
+        return {
+            "health": [
+                {**asdict(one.health), "opens": asdict(one.opens) if one.opens else None}
+                for one in self.health
+            ],
+            "milestones": asdict(self.milestones) if self.milestones else None,
+            "voice": [asdict(note) for note in self.voice],
+        }
+
+
+def beside(project: Project, account: AccountRow, lang: str | None = None) -> Beside:
+    """What is told of an account of the book beside its scores.
+
+    Raises: ConfigError for a health definition that cannot be used, or an unknown language.
+    """
+    lang = lang or project.config.language
+    definitions = all_definitions(project.health_texts())
+    judged = account_healths(definitions, account)
+    standing = standing_of(account.evidence)
+    store = open_store(project.store_url)
+    try:
+        notes = store.voice.notes(account.account_id, only_open=True)
+    finally:
+        store.close()
+    lines = [health_lines(one.by, one.health, lang) for one in judged]
+    if standing is not None:
+        lines.append(milestone_lines(standing, lang))
+    lines += [(line,) for line in voice_lines(notes, lang)]
+    return Beside(judged, standing, notes, tuple(lines))
+
+
+def account_healths(
+    definitions: tuple[HealthDefinition, ...], account: AccountRow
+) -> tuple[JudgedHealth, ...]:
+    """The account's health by each definition that is for it, one for each purpose."""
+    found = []
+    for definition in definitions_for(definitions, account.need, account.segment):
+        health = account_health(definition, account.features)
+        found.append(JudgedHealth(definition, health, opens(definition, health)))
+    return tuple(found)
