@@ -21,7 +21,8 @@ def health_lines(definition: HealthDefinition, health: Health, lang: str) -> tup
     shown = {
         "purpose": Shown(words[f"purpose_{health.purpose}"]),
         "definition": Shown(health.definition),
-        "coverage": number(health.coverage, "percent", lang),
+        "known": _count(sum(family.known for family in health.families), lang),
+        "signals": _count(sum(family.signals for family in health.families), lang),
     }
     parts = []
     for family in health.families:

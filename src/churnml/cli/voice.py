@@ -146,19 +146,29 @@ def topics_command(project: ProjectOption = HERE, as_json: JsonOption = False) -
     if not found.sums:
         line("Nothing noted. Note something with: churnml voice note ACCOUNT --kind wish …")
         return
-    money = f"MRR, {found.currency}"
     table(
         None,
-        ("topic", "kind", "for", "open", "accounts", money, "closed", "all accounts", money),
+        ("topic", "kind", "for", "open", "accounts", "MRR", "closed", "accounts", "MRR"),
         [
             (
-                one.topic, one.kind, one.route, one.open, one.accounts_open, f"{one.mrr_open:,.2f}",
-                one.closed, one.accounts, f"{one.mrr:,.2f}",
+                one.topic,
+                one.kind,
+                one.route,
+                one.open,
+                one.accounts_open,
+                f"{one.mrr_open:,.0f}",
+                one.closed,
+                one.accounts,
+                f"{one.mrr:,.0f}",
             )
             for one in found.sums
         ],
         "...nnnnnn",
-    )  # fmt: skip
+    )
+    line(
+        f"MRR a month in {found.currency}: of the accounts with an open note, and of all. An account "
+        "with two notes counts once."
+    )
     if any(one.without_mrr for one in found.sums):
         line("Accounts that are not in the book count without their MRR.")
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from churnml.actions.beside import health_lines, milestone_lines, voice_lines
 from churnml.actions.milestones import Standing, standing_of
+from churnml.actions.plays import all_plays
 from churnml.actions.voice import VoiceNote
+from churnml.errors import ConfigError
 from churnml.scoring.health import Health, Opening, account_health, opens
 from churnml.scoring.health_definition import HealthDefinition, all_definitions, definitions_for
 from churnml.stages.project import Project
@@ -55,7 +57,7 @@ def beside(project: Project, account: AccountRow, lang: str | None = None) -> Be
     Raises: ConfigError for a health definition that cannot be used, or an unknown language.
     """
     lang = lang or project.config.language
-    definitions = all_definitions(project.health_texts())
+    definitions = health_definitions(project)
     judged = account_healths(definitions, account)
     standing = standing_of(account.evidence)
     store = open_store(project.store_url)
@@ -68,6 +70,22 @@ def beside(project: Project, account: AccountRow, lang: str | None = None) -> Be
         lines.append(milestone_lines(standing, lang))
     lines += [(line,) for line in voice_lines(notes, lang)]
     return Beside(judged, standing, notes, tuple(lines))
+
+
+def health_definitions(project: Project) -> tuple[HealthDefinition, ...]:
+    """The shipped health scores and the company's own.
+
+    Raises: ConfigError for one that cannot be used, or that opens a play which there is not.
+    """
+    definitions = all_definitions(project.health_texts())
+    plays = {play.name for play in all_plays(project.play_texts())}
+    for definition in definitions:
+        if definition.play not in plays:
+            raise ConfigError(
+                f"health score {definition.name!r}: found no play named {definition.play!r}. Expected one "
+                f"of {', '.join(sorted(plays))}. Correct `play`, or declare it in the project's plays/."
+            )
+    return definitions
 
 
 def account_healths(
