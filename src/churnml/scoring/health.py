@@ -7,7 +7,7 @@ score. With no data, or less than the definition asks for, it is unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,33 +66,53 @@ def account_health(definition: HealthDefinition, features: Mapping[str, Any]) ->
 
     features: by name; absent, None and NaN are no data.
     """
-    row = {name: features.get(name) for name in definition.features}
-    frame = pd.DataFrame([row], dtype="float64")
+    return account_healths(definition, [features])[0]
+
+
+def account_healths(
+    definition: HealthDefinition, rows: Sequence[Mapping[str, Any]]
+) -> tuple[Health, ...]:
+    """The health of each account, as `account_health`, of a whole book at once."""
+    if not rows:
+        return ()
+    columns = {name: [row.get(name) for row in rows] for name in definition.features}
+    frame = pd.DataFrame(columns, dtype="float64")
     scored = health_scores(frame, definition)
-    score, coverage = float(scored["health"].iloc[0]), float(scored["coverage"].iloc[0])
     weights = sum(family.weight for _, family in definition.families)
-    families = []
-    for name, family in definition.families:
-        own = float(_family_scores(family, frame)[0])
-        known = int(sum(np.isfinite(frame[signal.feature].iloc[0]) for signal in family.signals))
-        families.append(
-            FamilyScore(
-                name=name,
-                weight_share=family.weight / weights,
-                score=None if np.isnan(own) else own,
-                known=known,
-                signals=len(family.signals),
+    parts = [
+        (
+            name,
+            family.weight / weights,
+            _family_scores(family, frame).tolist(),
+            np.isfinite(frame[[s.feature for s in family.signals]].to_numpy()).sum(axis=1).tolist(),
+            len(family.signals),
+        )
+        for name, family in definition.families
+    ]
+    found = []
+    figures = zip(scored["health"].tolist(), scored["coverage"].tolist(), strict=True)
+    for place, (score, coverage) in enumerate(figures):
+        enough = round(coverage, _DIGITS) >= definition.min_coverage_share
+        found.append(
+            Health(
+                definition=definition.name,
+                purpose=definition.purpose,
+                threshold=definition.threshold,
+                score=round(score, _DIGITS) if enough else None,
+                coverage=coverage,
+                families=tuple(
+                    FamilyScore(
+                        name=name,
+                        weight_share=share,
+                        score=None if np.isnan(own[place]) else own[place],
+                        known=known[place],
+                        signals=signals,
+                    )
+                    for name, share, own, known, signals in parts
+                ),
             )
         )
-    enough = round(coverage, _DIGITS) >= definition.min_coverage_share and not np.isnan(score)
-    return Health(
-        definition=definition.name,
-        purpose=definition.purpose,
-        threshold=definition.threshold,
-        score=round(score, _DIGITS) if enough else None,
-        coverage=coverage,
-        families=tuple(families),
-    )
+    return tuple(found)
 
 
 def opens(definition: HealthDefinition, health: Health) -> Opening | None:

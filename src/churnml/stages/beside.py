@@ -5,6 +5,7 @@ scoring anew; the definition is named with it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,8 +14,13 @@ from churnml.actions.milestones import Standing, standing_of
 from churnml.actions.plays import all_plays
 from churnml.actions.voice import VoiceNote
 from churnml.errors import ConfigError
-from churnml.scoring.health import Health, Opening, account_health, opens
-from churnml.scoring.health_definition import HealthDefinition, all_definitions, definitions_for
+from churnml.scoring.health import Health, Opening, account_healths, opens
+from churnml.scoring.health_definition import (
+    PURPOSES,
+    HealthDefinition,
+    all_definitions,
+    definitions_for,
+)
 from churnml.stages.project import Project
 from churnml.store.rows import AccountRow
 from churnml.store.store import open_store
@@ -58,7 +64,7 @@ def beside(project: Project, account: AccountRow, lang: str | None = None) -> Be
     """
     lang = lang or project.config.language
     definitions = health_definitions(project)
-    judged = account_healths(definitions, account)
+    judged = judged_healths(definitions, [account])[account.account_id]
     standing = standing_of(account.evidence)
     store = open_store(project.store_url)
     try:
@@ -88,12 +94,23 @@ def health_definitions(project: Project) -> tuple[HealthDefinition, ...]:
     return definitions
 
 
-def account_healths(
-    definitions: tuple[HealthDefinition, ...], account: AccountRow
-) -> tuple[JudgedHealth, ...]:
-    """The account's health by each definition that is for it, one for each purpose."""
-    found = []
-    for definition in definitions_for(definitions, account.need, account.segment):
-        health = account_health(definition, account.features)
-        found.append(JudgedHealth(definition, health, opens(definition, health)))
-    return tuple(found)
+def judged_healths(
+    definitions: Sequence[HealthDefinition], accounts: Sequence[AccountRow]
+) -> dict[str, tuple[JudgedHealth, ...]]:
+    """Each account's health by the definitions that are for it, one for each purpose, by account_id."""
+    chosen: dict[str, tuple[HealthDefinition, list[AccountRow]]] = {}
+    for account in accounts:
+        for definition in definitions_for(definitions, account.need, account.segment):
+            chosen.setdefault(definition.name, (definition, []))[1].append(account)
+    found: dict[str, list[JudgedHealth]] = {account.account_id: [] for account in accounts}
+    for definition, own in chosen.values():
+        for account, health in zip(
+            own, account_healths(definition, [account.features for account in own]), strict=True
+        ):
+            judged = JudgedHealth(definition, health, opens(definition, health))
+            found[account.account_id].append(judged)
+    order = PURPOSES.index
+    return {
+        account_id: tuple(sorted(told, key=lambda one: order(one.by.purpose)))
+        for account_id, told in found.items()
+    }

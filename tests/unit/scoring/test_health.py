@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from churnml.features.catalog import BY_NAME
-from churnml.scoring.health import Health, account_health, health_scores, opens, settled
+from churnml.scoring.health import (
+    Health,
+    account_health,
+    account_healths,
+    health_scores,
+    opens,
+    settled,
+)
 from churnml.scoring.health_definition import HealthDefinition, default_definition, parse_definition
 
 RISK = default_definition()
@@ -121,6 +128,12 @@ def test_a_frame_scores_as_its_rows_do() -> None:
             assert np.isnan(scored.loc[index, "health"])
         else:
             assert scored.loc[index, "health"] == pytest.approx(told.score)
+
+
+def test_a_book_is_scored_as_its_accounts_are() -> None:
+    rows = [GOOD, BAD, {}, {**BAD, "nps_last": None}, {"contractions_90d": 0.0, "nps_last": 7}]
+    assert account_healths(RISK, rows) == tuple(account_health(RISK, row) for row in rows)
+    assert account_healths(RISK, []) == ()
 
 
 def test_columns_that_a_company_does_not_have_are_no_data() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from churnml.stages.beside import health_definitions, judged_healths
+from churnml.stages.project import open_project
 from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
 from churnml.store.store import open_store, sqlite_url
 
@@ -79,6 +82,22 @@ def test_explain_tells_health_by_the_companys_own_definition_for_the_need(
     own_health(folder, OWN.replace("threshold = 90", "threshold = 80"))  # no scoring anew
     told = json.loads(churnml("explain", "a", "--json", cwd=folder))
     assert told["health"][0]["opens"] is None
+
+
+def test_a_book_is_judged_by_the_need_whatever_the_contract_is_worth(folder: Path) -> None:
+    own_health(folder)
+    project = open_project(folder)
+    store = open_store(project.store_url)
+    accounts = store.account_rows()
+    store.close()
+    definitions = health_definitions(project)
+    found = judged_healths(definitions, accounts)
+    assert {account: [one.by.name for one in told] for account, told in found.items()} == {
+        "a": ["reporters", "upsell"],
+        "b": ["risk", "upsell"],
+    }
+    dearer = [replace(account, mrr=1000 * account.mrr) for account in accounts]
+    assert judged_healths(definitions, dearer) == found
 
 
 def test_an_account_without_data_is_unknown_and_not_green(churnml: Any, folder: Path) -> None:
