@@ -243,6 +243,50 @@ class ActionsConfig(_Frozen):
     seed: int = Field(7, ge=0)
 
 
+VoiceRoute = Literal["product", "support", "sales"]
+TOPICS = (
+    "onboarding", "usability", "reporting", "integration", "performance", "reliability", "security",
+    "training", "support", "pricing", "contract", "other",
+)  # fmt: skip
+ROUTES: dict[str, VoiceRoute] = {
+    "onboarding": "support",
+    "training": "support",
+    "support": "support",
+    "pricing": "sales",
+    "contract": "sales",
+}
+
+
+class VoiceConfig(_Frozen):
+    """What customers' obstacles and wishes are about, and who gets them where nobody says otherwise
+    (`routes`: topic -> product, support or sales; product without)."""
+
+    topics: tuple[str, ...] = TOPICS
+    routes: dict[str, VoiceRoute] = Field(default_factory=lambda: dict(ROUTES))
+
+    @field_validator("topics")
+    @classmethod
+    def _plain_topics(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        plain = tuple(topic.strip() for topic in topics)
+        for topic in plain:
+            if not topic.isprintable() or not 0 < len(topic) <= 40:
+                raise ValueError("a topic is a word or a few, of 1 to 40 letters on one line")
+        if not plain or len(set(plain)) < len(plain):
+            raise ValueError("declare at least one topic, and each once")
+        return plain
+
+    @model_validator(mode="after")
+    def _routes_of_topics(self) -> VoiceConfig:
+        beyond = [topic for topic in self.routes if topic not in self.topics]
+        if "routes" in self.model_fields_set and beyond:
+            raise ValueError(f"routes: {beyond[0]!r} is not among the topics")
+        return self
+
+    def route_of(self, topic: str) -> VoiceRoute:
+        """Who gets notes of a topic unless somebody says otherwise."""
+        return self.routes.get(topic, "product")
+
+
 class GateConfig(_Frozen):
     """What a challenger must show on the out-of-time test before it may become champion.
 
@@ -342,6 +386,7 @@ class Config(_Frozen):
     actions: ActionsConfig = ActionsConfig()
     gates: GateConfig = GateConfig()
     audit: AuditConfig = AuditConfig()
+    voice: VoiceConfig = VoiceConfig()
     store: StoreConfig = StoreConfig()
     serve: ServeConfig = ServeConfig()
     privacy: PrivacyConfig = PrivacyConfig()

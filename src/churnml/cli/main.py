@@ -17,6 +17,7 @@ from churnml.cli import (  # noqa: F401  (they register their commands)
     show,
     tick,
     tune,
+    voice,
 )
 from churnml.cli.app import app
 from churnml.errors import ChurnmlError

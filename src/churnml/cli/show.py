@@ -65,6 +65,8 @@ def explain(
         show_change(project, account, since, against, lang, _alias(alias), as_json)  # type: ignore[arg-type]
         return
 
+    from churnml.cli.account_lines import show_beside
+    from churnml.stages.beside import beside as look_beside
     from churnml.stages.explain import explain as run
     from churnml.stages.project import open_project
 
@@ -77,9 +79,10 @@ def explain(
 
         scores = tuple(item.score for item in told.scores)
         supposed = what_ifs(opened, told.account, scores, goal)
+    also = look_beside(opened, told.account, lang)
     spoken = lang or opened.config.language
     if as_json:
-        plain = asdict(told)
+        plain = {**asdict(told), **also.as_dict()}
         for item in plain["scores"]:
             if item["score"]["target"] in supposed:
                 from churnml.explain.what_if import answer
@@ -125,6 +128,7 @@ def explain(
 
             for text in tell_what_if(supposed[row.target], spoken, row.currency).lines():
                 line(f"  {text}")
+    show_beside(also)
 
 
 def _beside(row: ScoreRow) -> str:

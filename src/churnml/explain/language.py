@@ -29,7 +29,7 @@ class Language:
     no_data. features: sentences by reading (see reading.py), of every feature of the catalogue. named:
     those that speak by the sentences of their kind. fuller: sentences that need the account's evidence
     (evidence.py), by feature and reading. phrases, roles: the parts of such sentences. stages: of an
-    account's life.
+    account's life. account: what is told beside its scores (actions/beside.py).
     """
 
     code: str
@@ -49,6 +49,7 @@ class Language:
     phrases: Mapping[str, str]
     roles: Mapping[str, Mapping[str, str]]
     stages: Mapping[str, str]
+    account: Mapping[str, str]
 
 
 @cache

@@ -14,7 +14,7 @@ from churnml.contract.tables import KEY_ROLES
 from churnml.features.engine_events import passes
 from churnml.features.engine_scratch import Connection, Scratch
 from churnml.features.engine_small import visible
-from churnml.features.evidence import Evidence, Move, Names, Role
+from churnml.features.evidence import Evidence, Move, Names, Plan, Role, Step
 from churnml.features.spec import Where
 from churnml.snapshots.views import AsOfView, ceil_day
 
@@ -87,6 +87,9 @@ class _Work:
             if "surveys" in self._tables and "user_id" in self._tables["surveys"]:
                 for n, roles in self._critics():
                     found.setdefault(n, {})["critics"] = roles
+        if "milestones" in self._tables:
+            for n, plan in self._milestones():
+                found.setdefault(n, {})["milestones"] = plan
         return {accounts[n]: evidence for n, evidence in found.items()}
 
     @property
@@ -274,3 +277,17 @@ class _Work:
             f"and u.role in ({roles}) and (u.valid_to is null or u.valid_to > u.as_of) group by u.n"
         )
         return [(n, names) for n, names in rows]
+
+    def _milestones(self) -> list[tuple[int, Plan]]:
+        """Each account's plan, in days of its age, as engine_tables counts them."""
+        rows = self.scratch.rows(
+            f"select m.n, m.a - {ceil_day('c.created_at')}, m.milestone, m.due_day, m.owner, "
+            f"{ceil_day('m.reached_at')} - {ceil_day('c.created_at')} "
+            f"from {visible('milestones')} m join accounts c on c.account_id = m.account_id "
+            "order by m.n, m.due_day, m.milestone"
+        )
+        plans: dict[int, Plan] = {}
+        for n, age, name, due, owner, reached in rows:
+            plan = plans.setdefault(n, Plan(age_days=age, steps=[]))
+            plan["steps"].append(Step(name=name, due_day=due, owner=owner, reached_day=reached))
+        return list(plans.items())

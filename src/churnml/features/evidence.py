@@ -1,4 +1,4 @@
-"""What stands behind an account's features at one `as_of`: modules, roles, peers, by name.
+"""What stands behind an account's features at one `as_of`: modules, roles, peers, milestones, by name.
 
 Owns the shape of this evidence, as plain JSON, and what the account's peers did over the same days;
 `engine_evidence` reads the rest out of the tables. No user id and no personal name is in it: roles and
@@ -68,11 +68,30 @@ class Peers(TypedDict):
     medians: dict[str, float]
 
 
+class Step(TypedDict):
+    """One milestone of an account's plan. due_day, reached_day: days of the account's age; None: not
+    reached as far as could be known. owner: us, customer or None."""
+
+    name: str
+    due_day: int
+    owner: str | None
+    reached_day: int | None
+
+
+class Plan(TypedDict):
+    """An account's milestones, in the order of the plan, and its age at the `as_of`."""
+
+    age_days: int
+    steps: list[Step]
+
+
 class Evidence(TypedDict, total=False):
     """modules: by what was done there (see `engine_evidence`). moves: of events, completed, logins.
     roles: by key role. critics: key roles of those who answered an NPS of 6 or less in 180 days.
+    milestones: absent where none are planned.
     promoted_days: since a holder of another key role became an executive, if it is less than 180."""
 
+    milestones: Plan
     modules: dict[str, Names]
     moves: dict[str, Move]
     roles: dict[str, Role]

@@ -1,88 +1,169 @@
 """The health score: 0 (bad) to 100 (good), by hand and apart from the probability.
 
-Owns its definition (the data below) and its arithmetic; learns nothing and opens no action. More is
-better. A family without data never counts as healthy: it counts as middling at best, and lowers the
-coverage that is shown beside the score. No data at all: no score."""
+Owns its arithmetic and on which side of its threshold an action opens; what it looks at is declared
+(health_definition.py). It learns nothing and opens nothing itself. More is better. A family without data
+never counts as healthy: it counts as middling at best, and lowers the coverage that is shown beside the
+score. With no data, or less than the definition asks for, it is unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from churnml.scoring.health_definition import Family, FamilyName, HealthDefinition, Purpose, Signal
 
-@dataclass(frozen=True)
-class Signal:
-    """One feature: `bad` scores 0, `good` scores 100, straight between, and no more beyond."""
-
-    feature: str
-    bad: float
-    good: float
-
-
-@dataclass(frozen=True)
-class Family:
-    """Signals that say the same thing. Its score is the mean of those that have data."""
-
-    name: str
-    weight: float
-    signals: tuple[Signal, ...]
-
-
-FAMILIES = (
-    Family(
-        "usage",
-        0.5,
-        (
-            Signal("days_since_last_event", bad=28, good=3),
-            Signal("events_change_28d_share", bad=-0.5, good=0),
-            Signal("active_users_28d_seat_share", bad=0.2, good=0.7),
-            Signal("days_since_key_user_event", bad=28, good=7),
-        ),
-    ),
-    Family(
-        "satisfaction",
-        0.25,
-        (
-            Signal("csat_90d", bad=2, good=4.5),
-            Signal("nps_last", bad=4, good=9),
-        ),
-    ),
-    Family(
-        "commercial",
-        0.25,
-        (
-            Signal("contraction_365d_share", bad=0.3, good=0),
-            Signal("contractions_90d", bad=1, good=0),
-        ),
-    ),
-)
 MIDDLING = 50.0  # the most that a family without data may count for
+_DIGITS = 9  # a score that is 50 by hand must not be below 50 by the last bit
 
 
-def health_score(row: Mapping[str, Any]) -> tuple[float | None, float]:
-    """Score and coverage of one snapshot.
+@dataclass(frozen=True)
+class FamilyScore:
+    """One family of one account. score: 0-100, None without data. known: of its signals, those with data."""
 
-    row: features by name; absent, None and NaN are no data.
-    Returns: the score, 0-100 (None without any data), and the share of the weights with data, 0-1.
+    name: FamilyName
+    weight_share: float
+    score: float | None
+    known: int
+    signals: int
+
+
+@dataclass(frozen=True)
+class Health:
+    """One account's health by one definition.
+
+    score: 0-100, more is better; None if it is unknown. coverage: the share of the weights with data.
     """
-    values = {signal.feature: row.get(signal.feature) for f in FAMILIES for signal in f.signals}
-    scored = health_scores(pd.DataFrame([values], dtype="float64"))
-    score = float(scored["health"].iloc[0])
-    return (None if np.isnan(score) else score), float(scored["coverage"].iloc[0])
+
+    definition: str
+    purpose: Purpose
+    threshold: int
+    score: float | None
+    coverage: float
+    families: tuple[FamilyScore, ...]
 
 
-def health_scores(frame: pd.DataFrame) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Opening:
+    """An action that a health score asks for. short: how many points lie between it and the threshold.
+    family: the one that speaks most for it: costs most points, or of a chance brings most."""
+
+    definition: str
+    purpose: Purpose
+    play: str
+    score: float
+    threshold: int
+    short: float
+    coverage: float
+    family: FamilyName
+
+
+def account_health(definition: HealthDefinition, features: Mapping[str, Any]) -> Health:
+    """The health of one account.
+
+    features: by name; absent, None and NaN are no data.
+    """
+    return account_healths(definition, [features])[0]
+
+
+def account_healths(
+    definition: HealthDefinition, rows: Sequence[Mapping[str, Any]]
+) -> tuple[Health, ...]:
+    """The health of each account, as `account_health`, of a whole book at once."""
+    if not rows:
+        return ()
+    columns = {name: [row.get(name) for row in rows] for name in definition.features}
+    frame = pd.DataFrame(columns, dtype="float64")
+    scored = health_scores(frame, definition)
+    weights = sum(family.weight for _, family in definition.families)
+    parts = [
+        (
+            name,
+            family.weight / weights,
+            _family_scores(family, frame).tolist(),
+            np.isfinite(frame[[s.feature for s in family.signals]].to_numpy()).sum(axis=1).tolist(),
+            len(family.signals),
+        )
+        for name, family in definition.families
+    ]
+    found = []
+    figures = zip(scored["health"].tolist(), scored["coverage"].tolist(), strict=True)
+    for place, (score, coverage) in enumerate(figures):
+        enough = round(coverage, _DIGITS) >= definition.min_coverage_share
+        found.append(
+            Health(
+                definition=definition.name,
+                purpose=definition.purpose,
+                threshold=definition.threshold,
+                score=round(score, _DIGITS) if enough else None,
+                coverage=coverage,
+                families=tuple(
+                    FamilyScore(
+                        name=name,
+                        weight_share=share,
+                        score=None if np.isnan(own[place]) else own[place],
+                        known=known[place],
+                        signals=signals,
+                    )
+                    for name, share, own, known, signals in parts
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def opens(definition: HealthDefinition, health: Health) -> Opening | None:
+    """The action that the score asks for; None on the other side of the threshold, and if unknown.
+
+    A score `below` opens under its threshold, and none at or above it; one `at_or_above` the reverse.
+    """
+    score = health.score
+    if score is None or (score < definition.threshold) != (definition.opens == "below"):
+        return None
+    below = definition.opens == "below"
+    known = [
+        (family.weight_share * ((100 - family.score) if below else family.score), family.name)
+        for family in health.families
+        if family.score is not None
+    ]
+    family = max(known, key=lambda one: one[0])[1]  # of equals the first
+    return Opening(
+        definition=definition.name,
+        purpose=definition.purpose,
+        play=definition.play,
+        score=score,
+        threshold=definition.threshold,
+        short=abs(score - definition.threshold),
+        coverage=health.coverage,
+        family=family,
+    )
+
+
+def settled(definition: HealthDefinition, health: Health) -> bool:
+    """Whether the score is so far past its threshold that an open action is done with.
+
+    What is unknown settles nothing.
+    """
+    if health.score is None:
+        return False
+    if definition.opens == "below":
+        return health.score >= min(definition.threshold + definition.margin, 100)
+    return health.score < max(definition.threshold - definition.margin, 0)
+
+
+def health_scores(frame: pd.DataFrame, definition: HealthDefinition) -> pd.DataFrame:
     """Score and coverage of every snapshot.
 
     frame: a features frame; columns that are absent are no data.
-    Returns: a frame on its index with `health` (0-100, NaN without any data) and `coverage` (0-1).
+    Returns: a frame on its index with `health` (0-100, NaN without any data) and `coverage` (0-1),
+    whatever coverage the definition asks for.
     """
-    families = np.column_stack([_family_scores(family, frame) for family in FAMILIES])
-    weights = np.array([family.weight for family in FAMILIES]) / sum(f.weight for f in FAMILIES)
+    declared = [family for _, family in definition.families]
+    families = np.column_stack([_family_scores(family, frame) for family in declared])
+    weights = np.array([family.weight for family in declared]) / sum(f.weight for f in declared)
     known = np.isfinite(families)
     coverage = known @ weights
     with np.errstate(invalid="ignore"):

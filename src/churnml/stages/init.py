@@ -126,6 +126,11 @@ max_calibration_error = 0.1
 # check = "knows_the_date"
 # reason = "every contract ends at its renewal, which both sides know"
 
+# What customers' obstacles and wishes are about (churnml voice), and who gets them (else: product):
+# [voice]
+# topics = ["onboarding", "reporting", "integration", "pricing", "other"]
+# routes = {{ onboarding = "support", pricing = "sales" }}
+
 # [store]
 # url = "postgresql+psycopg://…"  # default: SQLite, store.db beside this file
 

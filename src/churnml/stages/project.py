@@ -90,10 +90,15 @@ class Project:
 
     def play_texts(self) -> dict[str, str]:
         """The company's own plays: where -> text."""
-        folder = self.folder / "plays"
-        return {
-            str(path): path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.toml"))
-        }
+        return self._texts("plays")
+
+    def health_texts(self) -> dict[str, str]:
+        """The company's own health scores: where -> text."""
+        return self._texts("health")
+
+    def _texts(self, folder: str) -> dict[str, str]:
+        paths = sorted((self.folder / folder).glob("*.toml"))
+        return {str(path): path.read_text(encoding="utf-8") for path in paths}
 
 
 def open_project(folder: Path) -> Project:

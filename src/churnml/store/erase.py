@@ -34,8 +34,7 @@ def erase_account(engine: Engine, account_id: str) -> dict[str, int]:
             found = _count(connection, account_id)
             for table in _HELD:
                 connection.execute(delete(table).where(table.c.account_id == account_id))
-        if engine.dialect.name == "sqlite":
-            _sweep(engine)
+        sweep(engine)
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         raise ChurnmlError(
@@ -54,8 +53,13 @@ def _count(connection: Connection, account_id: str) -> dict[str, int]:
     }
 
 
-def _sweep(engine: Engine) -> None:
-    """Write the database anew without what was deleted, and empty its log into it."""
+def sweep(engine: Engine) -> None:
+    """Write a SQLite database anew without what was deleted, and empty its log into it.
+
+    Raises: ChurnmlError if a reader holds its log.
+    """
+    if engine.dialect.name != "sqlite":
+        return
     with engine.connect() as connection:
         # Not through SQLAlchemy's transaction: SQLite vacuums outside of one only.
         raw = connection.connection.cursor()

@@ -46,6 +46,7 @@ from churnml.store.values import (
     score_of,
     score_values,
 )
+from churnml.store.voice import VoiceShelf
 
 BUSY_TIMEOUT_MS = 30_000
 _CHUNK = 2_000
@@ -112,6 +113,11 @@ class Store:
     def actions(self) -> ActionLog:
         """The actions on record."""
         return ActionLog(self._engine)
+
+    @property
+    def voice(self) -> VoiceShelf:
+        """The obstacles and wishes that were noted."""
+        return VoiceShelf(self._engine)
 
     def close(self) -> None:
         """Close all connections."""
@@ -360,6 +366,7 @@ _ADDED: Mapping[int, Column[Any] | tuple[Table, ...]] = {
     1: tables.scores.c.outlook,
     2: tables.accounts.c.evidence,
     3: (tables.actions, tables.action_events),
+    4: (tables.voice,),
 }
 
 

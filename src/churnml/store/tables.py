@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 
@@ -131,4 +131,22 @@ action_events = Table(
     Column("at", DateTime, nullable=False),
     Column("detail", String, nullable=False),
     Index("action_events_account", "account_id"),
+)
+
+# From version 5 on. Numbers are never given twice: somebody may have written one down.
+voice = Table(
+    "voice_notes",
+    metadata,
+    Column("note_id", Integer, primary_key=True, autoincrement=True),
+    Column("account_id", String(255), nullable=False),
+    Column("topic", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("route", String(16), nullable=False),
+    Column("text", String, nullable=False),
+    Column("noted_at", DateTime, nullable=False),
+    Column("noted_by", String),
+    Column("closed_at", DateTime),
+    Column("closure", String),
+    Index("voice_notes_account", "account_id"),
+    sqlite_autoincrement=True,
 )

@@ -15,7 +15,8 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from churnml.scoring.health import FAMILIES, health_scores
+from churnml.scoring.health import health_scores
+from churnml.scoring.health_definition import default_definition
 from churnml.scoring.predict import FloatArray
 from churnml.training.assemble import TrainingTable
 from churnml.training.calibrate import calibrate
@@ -115,7 +116,8 @@ def _health(parts: Parts) -> list[FloatArray] | None:
 
 def _illness(table: TrainingTable) -> FloatArray:
     """100 less the health score, (rows,); NaN without any data."""
-    signals = {signal.feature for family in FAMILIES for signal in family.signals}
+    definition = default_definition()
+    signals = set(definition.features)
     frame = pd.DataFrame(
         {
             name: table.x[:, place]
@@ -124,7 +126,7 @@ def _illness(table: TrainingTable) -> FloatArray:
         },
         index=range(len(table)),
     )
-    return 100.0 - health_scores(frame)["health"].to_numpy(dtype=np.float64)
+    return 100.0 - health_scores(frame, definition)["health"].to_numpy(dtype=np.float64)
 
 
 def _logistic(inputs: list[FloatArray], y: FloatArray) -> Raws:

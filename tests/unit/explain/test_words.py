@@ -38,6 +38,7 @@ def _texts(words: Language) -> Iterator[str]:
     ):
         yield from group.values()
     yield from words.stages.values()
+    yield from words.account.values()
     yield from words.phrases.values()
     for told in words.fuller.values():
         for templates in told.values():
@@ -165,10 +166,12 @@ def _slots(words: Language) -> dict[str, object]:
     }
     phrases = {name: set(placeholders(template)) for name, template in words.phrases.items()}
     stages = {name: set(placeholders(template)) for name, template in words.stages.items()}
+    account = {name: placeholders(template) for name, template in words.account.items()}
     return {
         **fuller,
         **phrases,
         **stages,
+        **account,
         **{role: set(said) for role, said in words.roles.items()},
     }
 
@@ -195,7 +198,7 @@ def test_nothing_claims_that_one_thing_causes_another(lang: str) -> None:
 def test_numbers_are_written_by_locale_and_never_as_raw_floats() -> None:
     # A number in a template that is not a placeholder must be part of a window or a scale.
     known = {"7", "28", "90", "180", "6", "5", "10", "1", "4", "3", "8", "0", "9", "12", "13"}
-    known |= {"30", "60", "365", "000"}
+    known |= {"30", "60", "365", "000", "100"}
     for lang in LANGUAGES:
         for text in _texts(language(lang)):
             bare = re.sub(r"\{[^}]*\}", "", text)

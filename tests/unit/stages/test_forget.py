@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from churnml.actions.voice import VoiceNote
 from churnml.config import parse_config
 from churnml.errors import ChurnmlError, ConfigError
 from churnml.stages.kept_files import clear, mentions, rows_of
@@ -38,6 +39,10 @@ def a_store(path: Path, runs: int = 3, others: int = 40) -> None:
         rows = [
             AccountRow(account, day, None, None, None, 10.0, "USD", {"a": 1.0}) for account in ids
         ]
+        for account in (GONE, STAYS):
+            store.voice.add(
+                VoiceNote(0, account, "reporting", "wish", "product", f"{account} asks", day, None)
+            )
         store.write_book(ScoringRun(f"r{number}", day, day, day, "champion", {}), scores, rows)
     store.close()
 
@@ -108,6 +113,7 @@ def test_no_byte_is_left_and_the_others_are_whole(churnml: Any, folder: Path) ->
     assert {part["where"]: part["rows"] for part in told["kept"]} == {
         "store.db: score_rows": 3,
         "store.db: account_rows": 3,
+        "store.db: voice_notes": 3,
         "artifacts/carry.parquet": None,
         "artifacts/churn/predictions.parquet": 2,
         "artifacts/churn/rows.csv": 2,

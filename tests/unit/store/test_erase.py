@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from churnml.actions.record import ActionRow, action_id_of, change
+from churnml.actions.voice import VoiceNote
 from churnml.errors import ChurnmlError
 from churnml.store import store as store_module
 from churnml.store import tables
@@ -37,6 +38,9 @@ def filled(path: Path) -> Store:
         )
         for account in ids
     ]  # fmt: skip
+    store.voice.add(
+        VoiceNote(0, GONE, "reporting", "wish", "product", f"{GONE} wants more", DAY, None)
+    )
     store.write_book(ScoringRun("r1", DAY, DAY, DAY, "champion", {}), scores, accounts)
     return store
 
@@ -58,6 +62,7 @@ def test_every_table_that_names_an_account_is_erased() -> None:
             "account_rows",
             "actions",
             "action_events",
+            "voice_notes",
         }
     )
 
@@ -73,6 +78,7 @@ def test_the_bytes_go_with_the_rows(tmp_path: Path) -> None:
         "account_rows": 1,
         "action_events": 1,
         "actions": 1,
+        "voice_notes": 1,
     }
     assert not any(GONE.encode() in path.read_bytes() for path in tmp_path.iterdir())
     book = store.latest_book()

@@ -21,6 +21,8 @@ from churnml.store.store import Store, open_store, sqlite_url
 MONDAY = datetime(2024, 3, 4)
 NEXT_MONDAY = datetime(2024, 3, 11)
 
+VERSION_BEFORE_VOICE = 4
+
 
 def a_run(run_id: str, as_of: datetime = MONDAY, alias: str = "champion") -> ScoringRun:
     return ScoringRun(
@@ -227,7 +229,7 @@ def test_a_store_of_another_version_is_refused_in_words(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("update churnml_schema set version = 99"))
     engine.dispose()
-    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 4"):
+    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 5"):
         open_store(url)
 
 
@@ -321,3 +323,21 @@ def test_a_store_of_version_2_is_taken_to_version_3_with_its_book(tmp_path: Path
     again = open_store(url)
     assert again.account("a").account.evidence == told
     assert again.account_rows()[0].evidence == told
+
+
+def test_a_store_of_before_notes_gets_their_table_and_keeps_its_book(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "store.db")
+    store = open_store(url)
+    write(store, a_run("old"), a=0.3)
+    store.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("drop table voice_notes"))
+        connection.execute(
+            text("update churnml_schema set version = :before"), {"before": VERSION_BEFORE_VOICE}
+        )
+    engine.dispose()
+    store = open_store(url)
+    assert store.voice.notes() == ()
+    assert store.account("a").scores[0].probability == 0.3
+    store.close()

@@ -8,6 +8,7 @@ import pytest
 
 from churnml.config import SplitConfig
 from churnml.scoring.health import health_scores
+from churnml.scoring.health_definition import default_definition
 from churnml.training import baselines as module
 from churnml.training.assemble import assemble
 from churnml.training.baselines import COX, HEALTH, LAST_ACTIVITY, LOGISTIC, PREVALENCE, baselines
@@ -48,7 +49,7 @@ def test_five_rivals_tell_probabilities_of_the_test_rows(found, parts):
 
 
 def test_health_ranks_as_the_health_score_does(found, parts):
-    health = health_scores(_frame(parts.test))["health"].to_numpy()
+    health = health_scores(_frame(parts.test), default_definition())["health"].to_numpy()
     probability = found[HEALTH].probability
     ranks = [
         np.unique(values.round(9), return_inverse=True)[1] for values in (-health, probability)
@@ -64,8 +65,8 @@ def test_what_health_knows_nothing_of_gets_the_mean(parts):
     x[0, places] = np.nan
     blank = replace(parts, test=replace(parts.test, x=x))
     by_name = {rival.name: rival.probability for rival in baselines(blank)}
-    mean = float((100 - health_scores(_frame(parts.train))["health"]).mean())
-    ill = 100 - health_scores(_frame(blank.test))["health"].to_numpy()
+    mean = float((100 - health_scores(_frame(parts.train), default_definition())["health"]).mean())
+    ill = 100 - health_scores(_frame(blank.test), default_definition())["health"].to_numpy()
     assert np.isnan(ill[0])
     above, below = by_name[HEALTH][1:][ill[1:] > mean], by_name[HEALTH][1:][ill[1:] < mean]
     assert below.max() <= by_name[HEALTH][0] <= above.min()
