@@ -53,6 +53,12 @@ def render_action(
     )
 
 
+def answered_by(play: Play, reasons: Sequence[Reason]) -> list[Reason]:
+    """The reasons that the play answers to, ranked as they came; all that raise where it names no driver."""
+    raising = [reason for reason in reasons if not reason.protective]
+    return [reason for reason in raising if reason.driver in play.when.drivers] or raising
+
+
 def _numbers(
     play: Play,
     text: str,
@@ -63,8 +69,7 @@ def _numbers(
 ) -> dict[str, Shown]:
     shown: dict[str, Shown] = {}
     quoted = placeholders(text)
-    raising = [reason for reason in reasons if not reason.protective]
-    answered = [reason for reason in raising if reason.driver in play.when.drivers] or raising
+    answered = answered_by(play, reasons)
     fresh = [reason for reason in answered if reason.feature not in quoted]  # say nothing twice
     if fresh:
         shown[REASON] = Shown(fresh[0].text)

@@ -74,7 +74,7 @@ def tick(
     elif not done.fresh:
         line(
             f"The newest book is of {done.as_of:%Y-%m-%d}, too old to open or end an action on. "
-            "Run: churnml score"
+            "Score newer data with churnml score, or look back with --at."
         )
     line(
         f"{done.at:%Y-%m-%d}: {len(people)} change{'' if len(people) == 1 else 's'}, {done.live} "

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from churnml.actions.action import answered_by
 from churnml.actions.plan import Candidate, More, Plan, best_plan, hour_more
-from churnml.actions.plays import all_plays
+from churnml.actions.plays import Play, all_plays
 from churnml.actions.worth import ChurnCost
 from churnml.errors import ConfigError, NotFound, Refused
 from churnml.explain.language import language
@@ -33,7 +34,7 @@ _SHOWN_CSMS = 8  # in a message that lists them
 
 @dataclass(frozen=True)
 class Planned:
-    """One chosen action, in words. why: the account's first reason."""
+    """One chosen action, in words. why: the first reason that it answers to."""
 
     account_id: str
     csm_id: str | None
@@ -262,7 +263,7 @@ def _in_words(
                 due=project.now + timedelta(days=mine.play.due_days),
                 hours=item.hours,
                 worth=item.worth,
-                why=_first_reason(row, account, tellers[row.target]),
+                why=_why(mine.play, row, account, tellers[row.target]),
                 mrr=row.mrr,
                 lifetime_value=mine.lifetime_value,
                 by_target={target: asdict(worth) for target, worth in mine.worth.items()},
@@ -271,14 +272,13 @@ def _in_words(
     return tuple(planned)
 
 
-def _first_reason(row: ScoreRow, account: AccountRow, teller: Teller) -> str:
-    """The strongest reason that raises the probability, told anew; empty where there is none."""
+def _why(play: Play, row: ScoreRow, account: AccountRow, teller: Teller) -> str:
+    """The first reason that the play answers to, told anew; empty where nothing raises the probability."""
     evidence: Evidence = account.evidence  # type: ignore[assignment]
-    for stored in row.reasons:
-        reason = reason_from_dict(stored)
-        if not reason.protective:
-            return retell(reason, account.features, teller, row.as_of, evidence)
-    return ""
+    answered = answered_by(play, [reason_from_dict(stored) for stored in row.reasons])
+    if not answered:
+        return ""
+    return retell(answered[0], account.features, teller, row.as_of, evidence)
 
 
 COLUMNS = ("account_id", "csm_id", "decision", "play", "title", "who", "due", "hours", "worth",
