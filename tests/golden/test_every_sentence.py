@@ -14,6 +14,7 @@ from typing import Literal
 from churnml.config import LANGUAGES
 from churnml.explain.reading import Row, is_change, sister_of
 from churnml.explain.tell import STAGE, Teller
+from churnml.explain.text import NPS, SIGNED
 from churnml.features.catalog import BY_NAME, CATALOG
 from churnml.features.evidence import COMPARED, Evidence, Move, Role
 from churnml.features.spec import Cadence, Feature, Slope
@@ -26,6 +27,7 @@ MEDIANS = {
     "share of seats": 0.55,
     "money": 480.0,
     "seconds per week": 9000.0,
+    "seconds per session": 900.0,
     "points of 5": 4.2,
     "points of 10": 8.0,
     "employees": 120.0,
@@ -50,6 +52,8 @@ def _median(feature: Feature) -> float:
         return 1.0
     if is_change(feature):
         return 0.0 if isinstance(feature.fn, Slope) else 0.02
+    if feature.name in NPS | SIGNED:
+        return 0.12
     if feature.unit not in MEDIANS and feature.unit.startswith(
         ("share", "rank", "points of share")
     ):
@@ -70,6 +74,8 @@ def _values(feature: Feature) -> list[float | str | None]:
         return [1.6, 0.5, 0.0, 1.0, None]
     if is_change(feature):
         return [0.25, -0.5, -1.0, 0.01, None]
+    if feature.name in NPS | SIGNED:
+        return [0.6, 0.05, 0.0, -0.43, None]
     median = _median(feature)
     high = median * (1.15 if feature.unit.startswith("points") else 2.5)
     values: list[float | str | None] = [high, median / 4, 0.0, None]
@@ -146,7 +152,7 @@ def _lines(lang: str) -> Iterator[str]:
             row[feature.name] = value
             sister = sister_of(feature.name)
             if sister is not None:
-                row[sister] = 0.0 if value == -1 else 30.0
+                row[sister] = 0.0 if value == -1 else 9000.0 if "time" in sister else 30.0
             said = {sign: teller.sentence(feature.name, sign, row, AS_OF) for sign in (+1, -1)}
             marks = {(True, True): "±", (True, False): "+", (False, True): "−"}
             mark = marks.get((said[1] is not None, said[-1] is not None), "·")

@@ -8,6 +8,7 @@ from typing import Any
 
 from churnml.actions.plays import REASON, Play
 from churnml.errors import ConfigError
+from churnml.explain.language import language
 from churnml.explain.reading import is_missing
 from churnml.explain.reasons import Reason
 from churnml.explain.text import Shown, kind_of, number, placeholders, write
@@ -51,6 +52,21 @@ def render_action(
         due_days=play.due_days,
         effort_hours=play.effort_hours,
     )
+
+
+def tell_action(action: Action, lang: str) -> str:
+    """The action in a line: what, by whom and until when, and why."""
+    words = language(lang)
+    when = "within" if action.due_days else "today"
+    if not action.due_days and not action.effort_hours:
+        when = "nobody"  # to leave them alone is nobody's task
+    shown = {
+        "title": Shown(action.title),
+        "who": Shown(words.who[action.who]),
+        "days": Shown(str(action.due_days), action.due_days),
+        "text": Shown(action.text),
+    }
+    return write(words.action[when], shown, lang)
 
 
 def answered_by(play: Play, reasons: Sequence[Reason]) -> list[Reason]:

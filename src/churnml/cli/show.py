@@ -65,6 +65,7 @@ def explain(
         show_change(project, account, since, against, lang, _alias(alias), as_json)  # type: ignore[arg-type]
         return
 
+    from churnml.actions.action import tell_action
     from churnml.cli.account_lines import show_beside
     from churnml.stages.beside import beside as look_beside
     from churnml.stages.explain import explain as run
@@ -119,10 +120,7 @@ def explain(
         for reason in item.reasons:
             sign = "−" if reason.protective else "+"
             line(f"  {sign} {reason.text}")
-        action = item.action
-        line(
-            f"  → {action.title} ({action.who}, within {action.due_days} days): {action.text}",
-        )
+        line(f"  → {tell_action(item.action, spoken)}")
         if row.target in supposed:
             from churnml.explain.what_if import tell_what_if
 

@@ -24,12 +24,13 @@ from churnml.features.spec import Feature, is_change
 class Language:
     """The words of one language and the locale of its numbers.
 
-    units: number words of durations. targets: name, outcome, raises, lowers. tiers, statuses, who, steps:
-    a name each. change: why a score changed. what_if: what would have to be true. drivers: name, neutral,
-    no_data. features: sentences by reading (see reading.py), of every feature of the catalogue. named:
-    those that speak by the sentences of their kind. fuller: sentences that need the account's evidence
-    (evidence.py), by feature and reading. phrases, roles: the parts of such sentences. stages: of an
-    account's life. account: what is told beside its scores (actions/beside.py).
+    units: number words of durations. targets: name, outcome, raises, lowers. tiers, statuses, who, steps: a
+    name each. action: an action in a line. change: why a score changed. what_if: what would have to be
+    true. drivers: name, neutral, no_data. features: sentences by reading (see reading.py), of every feature
+    of the catalogue. named: those that speak by the sentences of their kind. fuller: sentences that need
+    the account's evidence (evidence.py), by feature and reading. phrases, roles: the parts of such
+    sentences. stages: of an account's life. account: what is told beside its scores
+    (actions/beside.py).
     """
 
     code: str
@@ -39,6 +40,7 @@ class Language:
     tiers: Mapping[str, str]
     statuses: Mapping[str, str]
     who: Mapping[str, str]
+    action: Mapping[str, str]
     change: Mapping[str, str]
     steps: Mapping[str, str]
     what_if: Mapping[str, str]

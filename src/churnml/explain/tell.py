@@ -233,6 +233,7 @@ class Teller:
     def _shown(self, feature: Feature, kind: Kind, value: float) -> Shown:
         if is_change(feature):
             return change(change_of(feature, value), self.lang)
-        # Own sentences say in words that a number is below 0.
-        shown = value if feature.name in self._words.named else abs(value)
+        # Own sentences say in words that a number is below 0, unless its sign is how people say it.
+        signed = kind in ("nps", "signed") or feature.name in self._words.named
+        shown = value if signed else abs(value)
         return number(shown, kind, self.lang, self.currency)

@@ -20,9 +20,11 @@ from churnml.errors import ConfigError
 from churnml.explain.language import language
 from churnml.features.spec import Feature
 
-Kind = Literal["count", "rate", "percent", "money", "duration", "age", "text"]
+Kind = Literal["count", "rate", "percent", "money", "duration", "age", "nps", "signed", "text"]
 
 AGES = frozenset({"tenure_days"})  # said in months or years once they are many
+NPS = frozenset({"nps_180d"})  # people say it out of 100: "+12", "−43"
+SIGNED = frozenset({"csat_change_90d", "nps_change"})  # points more or less: the sign is the news
 _MEANS = ("mean", "points of", "hours", "users a day")  # where other numbers are whole
 
 
@@ -31,6 +33,10 @@ def kind_of(feature: Feature) -> Kind:
     unit = feature.unit
     if feature.name in AGES:
         return "age"
+    if feature.name in NPS:
+        return "nps"
+    if feature.name in SIGNED:
+        return "signed"
     if unit in ("money", "category"):
         return "money" if unit == "money" else "text"
     if unit == "rank" or unit.startswith(("share", "points of share")):
@@ -55,6 +61,7 @@ def number(value: float, kind: Kind, lang: str, currency: str = "USD") -> Shown:
     """A number in the locale's format: counts whole, rates and means with at most one decimal.
 
     percent: a share (0.5 is 50 %). money: units of `currency`. duration: seconds. age: days.
+    nps: a difference of shares, said out of 100. nps and signed carry their sign.
     """
     if kind == "percent":
         return _percent(_round_share(value), lang)
@@ -72,6 +79,9 @@ def number(value: float, kind: Kind, lang: str, currency: str = "USD") -> Shown:
         if months < 24:
             return _unit(float(months), "months", lang)
         return _unit(_round_rate(months / 12), "years", lang)
+    if kind in ("nps", "signed"):
+        points = float(round(value * 100)) if kind == "nps" else _round_rate(value)
+        return Shown(_sign(points) + _decimal(abs(points), lang).text, points)
     return _decimal(float(round(value)) if kind == "count" else _round_rate(value), lang)
 
 
@@ -115,8 +125,11 @@ def _percent(share: float, lang: str) -> Shown:
 
 @lru_cache(maxsize=65536)
 def _signed(share: float, lang: str) -> Shown:
-    sign = "+" if share > 0 else "−" if share < 0 else ""
-    return Shown(sign + _percent(abs(share), lang).text, share)
+    return Shown(_sign(share) + _percent(abs(share), lang).text, share)
+
+
+def _sign(value: float) -> str:
+    return "+" if value > 0 else "−" if value < 0 else ""
 
 
 @lru_cache(maxsize=65536)

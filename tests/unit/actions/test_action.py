@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from churnml.actions.action import render_action
+from churnml.actions.action import render_action, tell_action
 from churnml.actions.choose import play_named
 from churnml.errors import ConfigError
 from churnml.explain.reasons import Reason
@@ -60,3 +62,26 @@ def test_an_action_speaks_the_language_asked_for() -> None:
     assert titles == ["Ask what changed", "了解发生了什么变化", "何が変わったかを尋ねる"]
     with pytest.raises(ConfigError, match="en, zh, ja"):
         render_action(play_named("fading_usage"), "fr", [], {})
+
+
+def test_an_action_says_by_whom_and_until_when_in_the_language_asked_for() -> None:
+    lines = {}
+    for lang in ("en", "zh", "ja"):
+        action = render_action(play_named("slow_support"), lang, [], {})
+        lines[lang] = tell_action(replace(action, title="T", text="X"), lang)
+    assert lines == {
+        "en": "T (Support, within 3 days): X",
+        "zh": "T（支持团队，3天内）：X",
+        "ja": "T（サポート、3日以内）：X",
+    }
+
+
+def test_a_day_is_one_day_and_no_day_is_today() -> None:
+    action = replace(render_action(play_named("slow_support"), "en", [], {}), title="T", text="X")
+    assert tell_action(replace(action, due_days=1), "en") == "T (Support, within 1 day): X"
+    assert tell_action(replace(action, due_days=0), "en") == "T (Support, today): X"
+
+
+def test_to_leave_them_alone_is_nobodys_task() -> None:
+    action = render_action(play_named("leave_alone"), "en", [], {})
+    assert tell_action(action, "en").startswith("Leave alone: Nothing to do now.")

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from churnml.errors import ConfigError
+from churnml.explain.tell import Teller
 from churnml.explain.text import Shown, change, day, kind_of, number, placeholders, write
 from churnml.features.catalog import BY_NAME
 
@@ -25,6 +26,10 @@ from churnml.features.catalog import BY_NAME
         (2700.0, "duration", "45 minutes", "45分钟", "45分"),
         (5400.0, "duration", "1.5 hours", "1.5小时", "1.5時間"),
         (72000.0, "duration", "20 hours", "20小时", "20時間"),
+        (0.12, "nps", "+12", "+12", "+12"),
+        (-0.43, "nps", "−43", "−43", "−43"),
+        (0.001, "nps", "0", "0", "0"),
+        (-0.52, "signed", "−0.5", "−0.5", "−0.5"),
         (1.0, "age", "1 day", "1天", "1日"),
         (62.0, "age", "2 months", "2个月", "2か月"),
         (1400.0, "age", "3.8 years", "3.8年", "3.8年"),
@@ -47,6 +52,19 @@ def test_a_change_always_shows_its_sign_unless_it_rounds_to_nothing() -> None:
     assert change(0.2, "en").text == "+20%"
     assert change(-0.5, "ja").text == "−50%"
     assert change(0.0004, "en").text == "0%"
+
+
+@pytest.mark.parametrize("lang", ["en", "zh", "ja"])
+@pytest.mark.parametrize(("name", "value"), [("nps_180d", -0.43), ("csat_change_90d", -0.6)])
+def test_what_can_be_below_nothing_keeps_its_sign_wherever_it_is_told(
+    name: str, value: float, lang: str
+) -> None:
+    teller = Teller("churn", lang, "USD", {name: {"median": -value}})
+    shown = "43" if name == "nps_180d" else "0.6"
+    for text in (teller.sentence(name, +1, {name: value}), teller.neutral(name, {name: value})):
+        assert text is not None
+        assert f"−{shown}" in text
+        assert f"+{shown}" in text  # the typical account
 
 
 def test_a_date_reads_by_locale() -> None:

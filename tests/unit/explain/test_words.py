@@ -32,6 +32,7 @@ def _texts(words: Language) -> Iterator[str]:
         words.tiers,
         words.statuses,
         words.who,
+        words.action,
         words.change,
         words.steps,
         words.what_if,
@@ -167,7 +168,9 @@ def _slots(words: Language) -> dict[str, object]:
     phrases = {name: set(placeholders(template)) for name, template in words.phrases.items()}
     stages = {name: set(placeholders(template)) for name, template in words.stages.items()}
     account = {name: placeholders(template) for name, template in words.account.items()}
+    actions = {name: set(placeholders(template)) for name, template in words.action.items()}
     return {
+        **actions,
         **fuller,
         **phrases,
         **stages,
