@@ -141,8 +141,8 @@ def _recovery(
     settings: ClockSettings,
 ) -> Change | None:
     """Whether it recovered in time, told once: while it is live or after it was closed. Without a book
-    nobody can tell."""
-    if action.recover_by is None or book is None:
+    and a play nobody can tell."""
+    if action.recover_by is None or book is None or play is None:
         return None
     if book.as_of <= action.recover_by and _recovered(action, play, book, settings):
         after = replace(action, recovery="recovered", recovered_at=now)

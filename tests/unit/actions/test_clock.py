@@ -180,6 +180,25 @@ def test_recovery_is_told_after_it_was_done_and_once() -> None:
     assert record.tick(61, account(0.05)) == []
 
 
+def test_a_recovery_after_its_day_ends_the_action_and_is_still_told_as_late() -> None:
+    record = Record()
+    record.tick(0, account(0.3, "fading_usage"))
+    assert "fading_usage not_recovered" in record.tick(61, account(0.3, "fading_usage"))
+    assert record.tick(68, account(0.02)) == ["fading_usage recovered"]
+    assert (record.only.state, record.only.outcome) == ("recovered", "recovered late")
+    assert record.only.recovery == "not_recovered"
+    assert record.tick(75, account(0.02)) == []
+
+
+def test_an_action_whose_play_is_declared_no_more_stays_until_its_account_leaves() -> None:
+    record = Record()
+    record.tick(0, account(0.3, "fading_usage"))
+    record.plays = [play for play in shipped_plays() if play.name != "fading_usage"]
+    assert record.tick(70, account(0.02)) == []
+    assert record.only.live
+    assert record.tick(77, account(0.02, name="b")) == ["fading_usage closed"]
+
+
 def test_a_snoozed_action_rests_and_wakes_once_and_then_escalates() -> None:
     record = Record()
     record.tick(0, account(0.3, "slow_support"))

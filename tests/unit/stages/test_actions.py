@@ -155,6 +155,42 @@ def test_what_cannot_be_is_refused_in_words_and_changes_nothing(
     assert not list(folder.glob("log*"))
 
 
+def test_the_days_until_a_renewal_are_counted_from_today_and_dissent_is_told(
+    churnml: Any, folder: Path
+) -> None:
+    store = open_store(sqlite_url(folder / "store.db"))
+    day = TODAY - timedelta(days=30)
+    names: list[Any] = [("near", 175.0), ("past", 160.0)]
+    accounts = [
+        AccountRow(
+            name, day, None, None, None, 9.0, "USD",
+            {"days_to_renewal": days, "billing_months": 12.0},
+        )
+        for name, days in names
+    ]  # fmt: skip
+    scores = [
+        ScoreRow(
+            name, day, "churn", 90, 14, 0.02, "low", "ok", [], "leave_alone", 9.0, "USD", "v1", day
+        )
+        for name, _ in names
+    ]
+    run = ScoringRun("renewals", day, day, day, "champion", {})
+    store.write_book(run, scores, accounts)
+    store.close()
+    (folder / "churnml.toml").write_text('version = 1\nname = "acme"\n', encoding="utf-8")
+    churnml("tick", *at(0), cwd=folder)
+    near, past = (listed(churnml, folder, "--account", name)[0] for name, _ in names)
+    assert near["text"].startswith("The contract renews in 145 days.")
+    assert past["text"].startswith("The contract renews in 130 days.")
+    agreed = churnml("action", near["action_id"], "--judge", "medium", cwd=folder)
+    assert "Next step" not in agreed
+    apart = churnml("action", past["action_id"], "--judge", "critical", cwd=folder)
+    assert "Next step: The CSM and the score disagree" in apart
+    assert "score low, CSM critical" in apart
+    again = churnml.try_("action", past["action_id"], "--judge", "low", cwd=folder)
+    assert (again.code, "was judged 'critical' already" in again.err) == (1, True)
+
+
 def test_an_old_book_opens_nothing_and_that_is_said(churnml: Any, folder: Path) -> None:
     said = churnml("tick", cwd=folder)
     assert "too old to open or end an action on" in said
