@@ -23,11 +23,13 @@ import pandas as pd
 import pytest
 
 from churnml.actions import hand
-from churnml.actions.clock import SeenAccount, SeenBook, tick
+from churnml.actions.clock import tick
 from churnml.actions.plays import Play, shipped_plays
 from churnml.actions.record import ActionEvent, ActionRow, Change
+from churnml.actions.seen import SeenAccount, SeenBook
 from churnml.scoring.bundle import Bundle, booster_of
 from churnml.scoring.champions import export_champion
+from churnml.scoring.health_definition import shipped_definitions
 from churnml.stages.project import open_project
 from churnml.stages.tick import seen_book, settings_of
 from churnml.store.store import open_store
@@ -126,7 +128,7 @@ class Year:
         for week, now in enumerate(WEEKS):
             self.churnml("score", "--as-of", f"{now:%Y-%m-%d}", cwd=self.folder)
             with self.store() as store:
-                book = seen_book(store, now)
+                book = seen_book(store, now, shipped_definitions())
             assert book is not None
             self.books[now] = book
             if week in LEFT_OUT:
@@ -278,7 +280,7 @@ def test_each_risk_that_the_book_tells_is_answered_on_the_next_tick(year: Year) 
 
 def test_what_opened_on_a_score_is_what_the_book_said_then(year: Year) -> None:
     for row in year.control.values():
-        if PLAYS[row.play].answers_a_score:
+        if PLAYS[row.play].answers_a_score and not row.target.startswith("health:"):
             score = year.books[row.as_of].accounts[row.account_id].score(row.target)
             assert score is not None
             assert (score.play, score.tier, score.probability) == (
@@ -286,6 +288,17 @@ def test_what_opened_on_a_score_is_what_the_book_said_then(year: Year) -> None:
                 row.tier,
                 row.probability,
             )
+
+
+def test_what_opened_on_a_health_score_was_on_the_side_that_asks_for_it(year: Year) -> None:
+    opened = [row for row in year.control.values() if row.target.startswith("health:")]
+    for row in opened:
+        health = year.books[row.as_of].accounts[row.account_id].health(row.target)
+        assert health is not None
+        assert health.score is not None
+        assert health.play == row.play
+        assert (health.score < 50) if row.target == "health:risk" else (health.score >= 75)
+    assert opened
 
 
 def test_each_step_of_an_escalation_comes_on_the_first_tick_after_its_day(year: Year) -> None:
@@ -328,6 +341,9 @@ def _shows_recovery(year: Year, row: ActionRow, play: Play, now: datetime) -> bo
     account = year.books[now].accounts.get(row.account_id)
     if account is None or not row.opened_at < now <= row.recover_by:  # type: ignore[operator]
         return False
+    if row.target == "health:risk":  # the shipped threshold and its margin
+        health = account.health(row.target)
+        return health is not None and health.score is not None and health.score >= 55
     signal = play.told_by
     assert signal is not None
     score = account.score(row.target)

@@ -1,4 +1,5 @@
-"""What is told of an account beside its scores: health, milestones and what they said, in words.
+"""What is told of an account beside its scores: health, milestones, what they said, and
+what is to be done, in words.
 
 Owns which line is told when; the words are in explain/words, the figures come worked out."""
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from churnml.actions.milestones import Milestone, Standing
+from churnml.actions.record import ActionRow
 from churnml.actions.voice import VoiceNote
 from churnml.explain.evidence import shown_name
 from churnml.explain.language import language
@@ -116,6 +118,21 @@ def voice_lines(notes: Sequence[VoiceNote], lang: str) -> tuple[str, ...]:
         )
         for note in sorted(notes, key=lambda note: -note.note_id)
     )
+
+
+def action_line(row: ActionRow, title: str, overdue: bool, lang: str) -> str:
+    """An action under way: its title, state and day, and whose turn it is. title: in that language."""
+    spoken = language(lang)
+    words = spoken.account
+    shown = {
+        "title": Shown(title),
+        "state": Shown(words[f"state_{row.state}"]),
+        "due": day(row.due_at.date(), lang),
+        "who": Shown(spoken.who[row.who]),
+    }
+    if row.csm_id is not None:
+        shown["csm"] = Shown(row.csm_id)
+    return write(words["action_overdue" if overdue else "action"], shown, lang)
 
 
 def _count(value: int, lang: str) -> Shown:

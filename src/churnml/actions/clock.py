@@ -6,10 +6,10 @@ What was true only in between, while nobody looked, is not opened: nobody could 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from churnml.actions.plays import GET_DATA, Play
 from churnml.actions.record import (
@@ -23,44 +23,20 @@ from churnml.actions.record import (
     arm_of,
     change,
 )
+from churnml.actions.seen import (
+    HEALTH_RISK,
+    HEALTH_UPSELL,
+    SeenAccount,
+    SeenBook,
+    SeenScore,
+    told_of,
+)
+from churnml.actions.steps import Recovery
 from churnml.config import TARGETS
 
 RISK, GROWTH = ("churn", "contraction"), ("expansion",)
+HEALTHS = (HEALTH_RISK, HEALTH_UPSELL)
 AT_RISK = ("high", "critical")  # nobody offers more to an account that is about to leave
-
-
-@dataclass(frozen=True)
-class SeenScore:
-    """What the book says about an account for one target. reasons: as stored."""
-
-    target: str
-    probability: float | None
-    tier: str
-    play: str
-    reasons: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class SeenAccount:
-    """An account in the book. promoted_days: since a key user of it became an executive, if known."""
-
-    account_id: str
-    csm_id: str | None
-    features: Mapping[str, Any]
-    scores: tuple[SeenScore, ...]
-    promoted_days: int | None = None
-
-    def score(self, target: str) -> SeenScore | None:
-        """Its score for a target."""
-        return next((score for score in self.scores if score.target == target), None)
-
-
-@dataclass(frozen=True)
-class SeenBook:
-    """The newest book that is known, by account."""
-
-    as_of: datetime
-    accounts: Mapping[str, SeenAccount]
 
 
 @dataclass(frozen=True)
@@ -163,6 +139,9 @@ def _recovered(
     # The score that opened it cannot tell that it is over.
     if play is None or account is None or book is None or book.as_of <= action.as_of:
         return False
+    if action.target in HEALTHS:
+        health = account.health(action.target)
+        return health is not None and health.settled
     if play.name == GET_DATA:
         score = account.score(action.target)
         return score is not None and score.tier != "unknown"
@@ -203,6 +182,8 @@ def _end(
         return None
     if account is not None and play.answers_a_score:
         if action.target in GROWTH and _clearly_below(action, play, account, settings):
+            return closed(PASSED)
+        if action.target == HEALTH_UPSELL and _recovered(action, play, book, settings):
             return closed(PASSED)
         if action.recovery == "not_recovered" and _recovered(action, play, book, settings):
             after = replace(action, state="recovered", closed_at=now, outcome="recovered late")
@@ -267,19 +248,57 @@ def _answers(
             taken.add(play.name)
             times = sum(action.play == play.name for action in own)
             yield play, score, f"score {times + 1}"
+    yield from _healths(plays, account, own, holding, taken)
+
+
+def _healths(
+    plays: Mapping[str, Play],
+    account: SeenAccount,
+    own: Sequence[ActionRow],
+    holding: Sequence[ActionRow],
+    taken: set[str],
+) -> Iterator[tuple[Play, SeenScore | None, str]]:
+    """The plays that the health scores ask for, beside those of the probabilities: one for each score,
+    unless the same play is under way already, or ended a short while ago, whatever opened it."""
+    churn, risk = account.score("churn"), account.health(HEALTH_RISK)
+    leaving = (churn is not None and churn.tier in AT_RISK) or (risk is not None and risk.asks)
+    for health in account.healths:
+        play = plays.get(health.play)
+        if play is None or not play.answers_a_score or not health.asks or play.name in taken:
+            continue
+        held = max(
+            (plays[a.play].priority for a in holding if a.target == health.target), default=-1
+        )
+        if play.priority <= held or (health.target == HEALTH_UPSELL and leaving):
+            continue
+        taken.add(play.name)
+        # Its reasons, and the probability on record, are those of the score that speaks of the same.
+        like = account.score(told_of(health.target))
+        times = sum(action.play == play.name for action in own)
+        yield (
+            play,
+            SeenScore(
+                health.target,
+                like.probability if like else None,
+                like.tier if like else "unknown",
+                play.name,
+                like.reasons if like else (),
+            ),
+            f"health {times + 1}",
+        )
 
 
 def _holds(action: ActionRow, plays: Mapping[str, Play], now: datetime) -> bool:
     """Whether it keeps others away: as long as it is live, and a while after it ended, unless it ended
-    because the probability fell clearly."""
+    because the probability fell clearly, or the health score is well past its threshold."""
     play = plays.get(action.play)
     if play is None or not play.answers_a_score:
         return False
     if action.closed_at is None:
         return True
     signal = play.told_by
-    by_tier = action.state == "recovered" and (play.name == GET_DATA or (signal and signal.tier))
-    if by_tier or action.outcome == PASSED:
+    clearly = action.target in HEALTHS or play.name == GET_DATA or (signal and signal.tier)
+    if (action.state == "recovered" and clearly) or action.outcome == PASSED:
         return False
     return now < action.closed_at + timedelta(days=play.again_after_days)
 
@@ -337,7 +356,14 @@ def _opened(
     now: datetime,
     settings: ClockSettings,
 ) -> Change:
-    signal = play.told_by
+    signal, detail = play.told_by, occasion
+    health = account.health(score.target) if score else None
+    if health is not None:
+        # Its recovery is told by the score alone; a chance has none, it passes.
+        signal = (signal or Recovery()) if health.target == HEALTH_RISK else None
+        # Never rounded up: what is below its threshold must read so.
+        shown = math.floor((health.score or 0.0) * 10) / 10
+        detail = f"{occasion}: {health.definition} {shown:g}, threshold {health.threshold}"
     share = settings.hold_out_share if play.may_hold_out else 0.0
     action = ActionRow(
         action_id=action_id_of(account.account_id, play.name, occasion),
@@ -358,4 +384,4 @@ def _opened(
         tier=score.tier if score else "unknown",
         reasons=score.reasons if score else (),
     )
-    return change(action, "opened", now, detail=occasion)
+    return change(action, "opened", now, detail=detail)

@@ -1,4 +1,6 @@
-"""How `churnml explain` prints health, milestones and what they said. Owns the layout alone."""
+"""How `churnml explain` prints health, milestones, what they said and what is under way.
+
+Owns the layout alone."""
 
 from __future__ import annotations
 

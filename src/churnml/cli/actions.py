@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from churnml.cli.app import HERE, JsonOption, ProjectOption, app, line, print_js
 from churnml.errors import ConfigError
 
 if TYPE_CHECKING:
-    from churnml.stages.actions import ToldAction
+    pass
 
 LangOption = Annotated[str | None, typer.Option(help="en, zh or ja. Default: churnml.toml's.")]
 SHORT_ID = 8
@@ -54,7 +54,7 @@ def actions(
         return
     told = list_actions(opened, state, csm, account, lang)
     if as_json:
-        print_json([_plain(item) for item in told])
+        print_json([item.as_dict() for item in told])
         return
     if not told:
         line("No actions. They open with: churnml tick")
@@ -130,13 +130,13 @@ def action(
     told, row = story.told, story.told.row
     if as_json:
         events = [asdict(event) for event in story.events]
-        print_json({**_plain(told), "events": events})
+        print_json({**told.as_dict(), "events": events})
         return
     chance = share(row.probability, 1) if row.probability is not None else "no probability"
     line(f"{row.action_id}  {row.account_id}  {told.title}  [{row.state}]")
     line(
         f"{row.who}{f', CSM {row.csm_id}' if row.csm_id else ''}; due {row.due_at:%Y-%m-%d}; opened "
-        f"{row.opened_at:%Y-%m-%d} at {row.target or 'no target'} {chance}, {row.tier}"
+        f"{row.opened_at:%Y-%m-%d} at {_target(row.target)} {chance}, {row.tier}"
     )
     for text in (told.text, told.step and f"Next step: {told.step}"):
         if text:
@@ -150,15 +150,8 @@ def action(
     )
 
 
-def _plain(item: ToldAction) -> dict[str, Any]:
-    from dataclasses import asdict
+def _target(target: str) -> str:
+    from churnml.actions.seen import told_of
 
-    return {
-        **asdict(item.row),
-        "title": item.title,
-        "text": item.text,
-        "step": item.step,
-        "reason": item.reason,
-        "effort_hours": item.effort_hours,
-        "overdue": item.overdue,
-    }
+    like = told_of(target)  # the probability beside a health score is of the target like it
+    return (f"{target}; {like}" if like != target else target) or "no target"

@@ -25,6 +25,8 @@ WHY = {
     "no_mrr": "pays nothing",
     "nothing_to_do": "no play fires",
     "too_little_data": "too little data: find out, don't guess",
+    "under_way": "the same action is under way already",
+    "held_out": "held out, to measure what actions do",
     "held": "held",
 }
 NEXT = 5  # accounts shown that come next if there were hours

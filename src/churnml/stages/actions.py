@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from churnml.actions import hand
 from churnml.actions.action import render_action
 from churnml.actions.plays import Play, all_plays
 from churnml.actions.record import ActionEvent, ActionRow, Change
+from churnml.actions.seen import told_of
 from churnml.config import LANGUAGES
 from churnml.errors import ConfigError, NotFound, Refused
 from churnml.explain.reasons import reason_from_dict, retell
@@ -38,6 +39,11 @@ class ToldAction:
     reason: str | None
     effort_hours: float
     overdue: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for --json: what is on record, and the words beside it."""
+        words = {name: value for name, value in vars(self).items() if name != "row"}
+        return {**asdict(self.row), **words}
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,10 @@ def list_actions(
     try:
         rows = [
             row
-            for row in store.actions.rows()
+            for row in store.actions.rows(account_id)
             if row.arm == "treated"
             and (state == "all" or (row.live if state == LIVE else row.state == state))
             and csm_id in (None, row.csm_id)
-            and account_id in (None, row.account_id)
         ]
         rows.sort(key=lambda row: (row.due_at, row.account_id, row.play))
         return _told(project, store, rows, lang)
@@ -208,7 +213,7 @@ def _tell(
     if book is not None and reasons:
         account = book.account
         currency = account.currency
-        teller = Teller(row.target, lang, currency, {})
+        teller = Teller(told_of(row.target), lang, currency, {})
         reasons = [
             replace(
                 reason,

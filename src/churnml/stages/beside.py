@@ -1,4 +1,5 @@
-"""What is told of an account beside its scores, worked out when it is read: health, milestones, voice.
+"""What is told of an account beside its scores, worked out when it is read: health, milestones, voice,
+actions under way.
 
 Health is of the stored features by the definitions of today, so a definition that changes needs no
 scoring anew; the definition is named with it."""
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from churnml.actions.beside import health_lines, milestone_lines, voice_lines
+from churnml.actions.beside import action_line, health_lines, milestone_lines, voice_lines
 from churnml.actions.milestones import Standing, standing_of
 from churnml.actions.plays import all_plays
 from churnml.actions.voice import VoiceNote
@@ -21,6 +22,7 @@ from churnml.scoring.health_definition import (
     all_definitions,
     definitions_for,
 )
+from churnml.stages.actions import ToldAction, list_actions
 from churnml.stages.project import Project
 from churnml.store.rows import AccountRow
 from churnml.store.store import open_store
@@ -37,12 +39,14 @@ class JudgedHealth:
 
 @dataclass(frozen=True)
 class Beside:
-    """What is told of an account beside its scores. voice: the open notes. lines: all in words, each
+    """What is told of an account beside its scores. voice: the open notes. actions: those under way
+    for people, the most pressing first; none of an account that is held out. lines: all in words, each
     group with its first line first."""
 
     health: tuple[JudgedHealth, ...]
     milestones: Standing | None
     voice: tuple[VoiceNote, ...]
+    actions: tuple[ToldAction, ...]
     lines: tuple[tuple[str, ...], ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,6 +58,7 @@ class Beside:
             ],
             "milestones": asdict(self.milestones) if self.milestones else None,
             "voice": [asdict(note) for note in self.voice],
+            "actions": [told.as_dict() for told in self.actions],
         }
 
 
@@ -75,21 +80,25 @@ def beside(project: Project, account: AccountRow, lang: str | None = None) -> Be
     if standing is not None:
         lines.append(milestone_lines(standing, lang))
     lines += [(line,) for line in voice_lines(notes, lang)]
-    return Beside(judged, standing, notes, tuple(lines))
+    under_way = list_actions(project, account_id=account.account_id, lang=lang)
+    lines += [(action_line(told.row, told.title, told.overdue, lang),) for told in under_way]
+    return Beside(judged, standing, notes, under_way, tuple(lines))
 
 
 def health_definitions(project: Project) -> tuple[HealthDefinition, ...]:
     """The shipped health scores and the company's own.
 
-    Raises: ConfigError for one that cannot be used, or that opens a play which there is not.
+    Raises: ConfigError for one that cannot be used, or that opens a play which there is not, or which
+    no score can open.
     """
     definitions = all_definitions(project.health_texts())
-    plays = {play.name for play in all_plays(project.play_texts())}
+    plays = {play.name for play in all_plays(project.play_texts()) if play.answers_a_score}
     for definition in definitions:
         if definition.play not in plays:
             raise ConfigError(
-                f"health score {definition.name!r}: found no play named {definition.play!r}. Expected one "
-                f"of {', '.join(sorted(plays))}. Correct `play`, or declare it in the project's plays/."
+                f"health score {definition.name!r}: found no play named {definition.play!r} that a score "
+                f"can open. Expected one of {', '.join(sorted(plays))}. Correct `play`, "
+                "or declare it in the project's plays/."
             )
     return definitions
 

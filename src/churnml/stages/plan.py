@@ -24,7 +24,14 @@ from churnml.explain.tell import Teller
 from churnml.features.evidence import Evidence
 from churnml.scoring.champions import champions
 from churnml.stages.project import Project, write_whole
-from churnml.stages.weigh import Left, Weighed, churn_of_book, weigh_book, without_hours
+from churnml.stages.weigh import (
+    Left,
+    Weighed,
+    barred_plays,
+    churn_of_book,
+    weigh_book,
+    without_hours,
+)
 from churnml.store.rows import AccountBook, AccountRow, Book, ScoreRow
 from churnml.store.store import Store, open_store
 
@@ -116,7 +123,8 @@ def plan(
         by_account = _by_account(book, csm, csms)
         _known_accounts(hold, by_account)
         currency = _currency(book)
-        weighed, left = weigh_book(by_account, plays, project.config.value, set(hold))
+        barred = barred_plays(by_account, plays, store.actions.rows(), project.config.actions)
+        weighed, left = weigh_book(by_account, plays, project.config.value, set(hold), barred)
         _refuse_if_blind(project, by_account)
         candidates = [
             Candidate(account, item.play.name, item.play.effort_hours, item.net, csms.get(account))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from churnml.actions.clock import ClockSettings, SeenAccount, SeenBook, SeenScore, tick
+from churnml.actions.clock import ClockSettings, tick
 from churnml.actions.plays import all_plays
 from churnml.actions.record import Change
+from churnml.actions.seen import SeenAccount, SeenBook, SeenHealth, SeenScore
 from churnml.config import Config
 from churnml.errors import ConfigError, Refused
+from churnml.scoring.health import settled
+from churnml.scoring.health_definition import HealthDefinition
+from churnml.stages.beside import JudgedHealth, health_definitions, judged_healths
 from churnml.stages.project import Project
 from churnml.store.store import Store, open_store
 
@@ -30,8 +35,8 @@ def run_tick(project: Project, at: datetime | None = None) -> Ticked:
     """Open what is due, escalate what is overdue, tell recovery: each once, all of it or nothing.
 
     at: the moment (default: now). It may be called as often as anybody likes.
-    Raises: ConfigError for a moment that is yet to come, Refused for one before something that has
-    happened to an action already.
+    Raises: ConfigError for a moment that is yet to come, or a play or health definition that cannot be
+    used; Refused for a moment before something that has happened to an action already.
     """
     now = at or project.now
     if now > project.now:
@@ -40,10 +45,11 @@ def run_tick(project: Project, at: datetime | None = None) -> Ticked:
             "before. Correct it, or leave it out."
         )
     plays = all_plays(project.play_texts())
+    definitions = health_definitions(project)
     settings = settings_of(project.config)
     store = open_store(project.store_url)
     try:
-        book = seen_book(store, now)
+        book = seen_book(store, now, definitions)
         limit = timedelta(days=project.config.serve.stale_after_days)
         fresh = book is not None and now - book.as_of <= limit
         log = store.actions
@@ -74,8 +80,11 @@ def settings_of(config: Config) -> ClockSettings:
     )
 
 
-def seen_book(store: Store, at: datetime) -> SeenBook | None:
-    """The champions' newest book up to a moment, as the clock sees it."""
+def seen_book(
+    store: Store, at: datetime, definitions: Sequence[HealthDefinition]
+) -> SeenBook | None:
+    """The champions' newest book up to a moment, as the clock sees it; health by the definitions of
+    today."""
     book = store.latest_book(at=at)
     if book is None:
         return None
@@ -84,6 +93,8 @@ def seen_book(store: Store, at: datetime) -> SeenBook | None:
         scores.setdefault(row.account_id, []).append(
             SeenScore(row.target, row.probability, row.tier, row.play, tuple(row.reasons))
         )
+    rows = store.account_rows(at=book.run.as_of)
+    healths = judged_healths(definitions, rows)
     accounts = {
         row.account_id: SeenAccount(
             row.account_id,
@@ -91,10 +102,23 @@ def seen_book(store: Store, at: datetime) -> SeenBook | None:
             row.features,
             tuple(scores.get(row.account_id, ())),
             row.evidence.get("promoted_days"),
+            tuple(_seen_health(told) for told in healths[row.account_id]),
         )
-        for row in store.account_rows(at=book.run.as_of)
+        for row in rows
     }
     return SeenBook(book.run.as_of, accounts)
+
+
+def _seen_health(told: JudgedHealth) -> SeenHealth:
+    return SeenHealth(
+        purpose=told.health.purpose,
+        definition=told.health.definition,
+        play=told.by.play,
+        score=told.health.score,
+        threshold=told.health.threshold,
+        asks=told.opens is not None,
+        settled=settled(told.by, told.health),
+    )
 
 
 def _not_back(last: datetime | None, now: datetime) -> None:

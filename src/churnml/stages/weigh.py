@@ -11,6 +11,7 @@ from typing import Literal
 
 from churnml.actions.choose import play_named
 from churnml.actions.plays import GET_DATA, LEAVE_ALONE, Play
+from churnml.actions.record import ActionRow, arm_of
 from churnml.actions.worth import (
     ChurnCost,
     Worth,
@@ -20,12 +21,13 @@ from churnml.actions.worth import (
     monthly_churn_rate,
     worth_of,
 )
-from churnml.config import ValueConfig
+from churnml.config import ActionsConfig, ValueConfig
 from churnml.store.rows import ScoreRow
 
 Why = Literal[
-    "held", "too_little_data", "nothing_to_do", "no_effect", "no_mrr", "below_zero", "no_hours"
-]
+    "held", "held_out", "under_way", "too_little_data", "nothing_to_do", "no_effect", "no_mrr",
+    "below_zero", "no_hours",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,13 @@ def weigh_book(
     plays: Sequence[Play],
     value: ValueConfig,
     hold: Collection[str],
+    barred: Mapping[tuple[str, str], Why] | None = None,
 ) -> tuple[dict[str, list[Weighed]], list[Left]]:
-    """The actions worth doing by account, and the accounts that have none."""
+    """The actions worth doing by account, and the accounts that have none.
+
+    hold: accounts to leave alone. barred: what no account gets now, by account and play, and why.
+    """
+    barred = barred or {}
     named = {play.name: play for play in plays}
     weighed: dict[str, list[Weighed]] = {}
     left: list[Left] = []
@@ -72,14 +79,19 @@ def weigh_book(
         scored = [row for row in rows if row.probability is not None]
         asked = [row for row in scored if row.play not in (LEAVE_ALONE, GET_DATA)]
         items = [] if account in hold else weigh_account(asked, scored, named, value)
+        free = [item for item in items if (account, item.play.name) not in barred]
         worth_it = [
-            item for item in items if round(item.net, 2) > 0
+            item for item in free if round(item.net, 2) > 0
         ]  # to the minor unit, as planned
         if worth_it:
             weighed[account] = worth_it
             continue
+        stopped = [row.play for row in asked if (account, row.play) in barred]
         if account in hold:
             why: Why = "held"
+        elif stopped:
+            why = barred[account, stopped[0]]
+            items = [item for item in items if item.play.name == stopped[0]]
         elif not scored:
             why = "too_little_data"
         elif not asked:
@@ -93,6 +105,31 @@ def weigh_book(
         best = max(items, key=lambda item: item.net, default=None)
         left.append(Left(account, why) if best is None else left_weighed(account, why, best))
     return weighed, left
+
+
+def barred_plays(
+    by_account: Mapping[str, Sequence[ScoreRow]],
+    plays: Sequence[Play],
+    actions: Sequence[ActionRow],
+    settings: ActionsConfig,
+) -> dict[tuple[str, str], Why]:
+    """What must not be planned, by account and play: what is under way already, and what is withheld from
+    the account to learn what it does.
+
+    actions: those on record, ended ones too.
+    """
+    named = {play.name: play for play in plays}
+    live = {(action.account_id, action.play): action.arm for action in actions if action.live}
+    found: dict[tuple[str, str], Why] = {}
+    for account, rows in by_account.items():
+        arm = arm_of(account, settings.seed, settings.hold_out_share)
+        for name in {row.play for row in rows} & named.keys():
+            if (account, name) in live:
+                held_out = live[account, name] == "held_out"
+                found[account, name] = "held_out" if held_out else "under_way"
+            elif arm == "held_out" and named[name].may_hold_out:
+                found[account, name] = "held_out"
+    return found
 
 
 def weigh_account(

@@ -28,10 +28,10 @@ class ActionLog:
     def __init__(self, engine: Engine):
         self._engine = engine
 
-    def rows(self) -> tuple[ActionRow, ...]:
-        """All actions, in the order of opening."""
+    def rows(self, account_id: str | None = None) -> tuple[ActionRow, ...]:
+        """All actions (of one account, or of all), in the order of opening."""
         with self._engine.connect() as connection:
-            return _rows(connection)
+            return _rows(connection, account_id)
 
     def events(self, action_id: str | None = None) -> tuple[ActionEvent, ...]:
         """What happened (to one action, or all), in the order of time."""
@@ -108,9 +108,12 @@ class Pen:
             self._connection.execute(insert(table), rows)
 
 
-def _rows(connection: Connection) -> tuple[ActionRow, ...]:
+def _rows(connection: Connection, account_id: str | None = None) -> tuple[ActionRow, ...]:
+    query = select(tables.actions)
+    if account_id is not None:
+        query = query.where(tables.actions.c.account_id == account_id)
     found = connection.execute(
-        select(tables.actions).order_by(tables.actions.c.opened_at, tables.actions.c.action_id)
+        query.order_by(tables.actions.c.opened_at, tables.actions.c.action_id)
     ).all()
     return tuple(_action_of(row) for row in found)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
-from churnml.actions.beside import health_lines, milestone_lines, voice_lines
+from churnml.actions.beside import action_line, health_lines, milestone_lines, voice_lines
 from churnml.actions.milestones import MARKS, OWNERS, standing
+from churnml.actions.record import ActionRow
 from churnml.actions.voice import KINDS, ROUTES, VoiceNote
 from churnml.config import LANGUAGES
 from churnml.explain.language import language
@@ -95,6 +97,26 @@ def test_a_note_is_told_as_it_is_and_the_newest_first(lang: str) -> None:
     newest, oldest = voice_lines(notes, lang)
     assert "text 2 {value} [x]" in newest  # what people write is no template
     assert "text 1" in oldest
+
+
+@every_language
+def test_an_action_is_told_in_every_state_with_day_and_owner(lang: str) -> None:
+    row = ActionRow(
+        "id", "a", "call", "score 1", "churn", "open", "treated", 1.0, "csm", "c1",
+        datetime(2025, 1, 6), datetime(2025, 1, 13), None, datetime(2025, 1, 6), 0.3, "high", (),
+    )  # fmt: skip
+    states = ("open", "snoozed", "escalated")
+    told = [action_line(replace(row, state=one), "Call", False, lang) for one in states]
+    assert len(set(told)) == 3
+    assert all("Call" in line and "c1" in line and "2025" in line for line in told)
+    assert action_line(row, "Call", True, lang) not in told
+    assert "c1" not in action_line(replace(row, csm_id=None), "Call", False, lang)
+    if lang == "en":
+        assert told[0] == "Action: Call (open, due Jan 13, 2025; CSM, c1)"
+        late = replace(row, state="escalated", who="executive_sponsor", csm_id=None)
+        assert action_line(late, "Call", True, lang) == (
+            "Action: Call (escalated, overdue since Jan 13, 2025; Executive sponsor)"
+        )
 
 
 @pytest.mark.parametrize("lang", ["zh", "ja"])

@@ -3,6 +3,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churnml.actions.choose import choose_play, play_named
 from churnml.actions.plays import Play, shipped_plays
@@ -104,6 +106,24 @@ def test_a_protective_reason_opens_no_play() -> None:
 
 def test_only_the_contract_value_differs_and_the_play_stays() -> None:
     assert _choose("high", ["support"], mrr=90.0) == _choose("high", ["support"], mrr=90_000.0)
+
+
+@given(st.floats(0, 1e9), st.floats(0, 1e9))
+def test_the_play_of_a_need_segment_stays_whatever_the_contract_is_worth(
+    one: float, other: float
+) -> None:
+    own = play_named("slow_support").model_dump()
+    own.update(
+        name="for_reporters", priority=99, when={"targets": ("churn",), "needs": ("Reporting",)}
+    )
+    plays = [*shipped_plays(), Play.model_validate(own)]
+
+    def chosen(need: str, mrr: float) -> str:
+        features = {"need": need, "segment": "smb", "mrr": mrr}
+        return choose_play("churn", "high", "ok", [_reason("support")], features, plays).name
+
+    assert chosen("Reporting", one) == chosen("Reporting", other) == "for_reporters"
+    assert chosen("Planning", one) == chosen("Planning", other) == "slow_support"
 
 
 def test_the_order_of_the_plays_does_not_matter() -> None:

@@ -11,16 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnml.actions.clock import (
-    ClockSettings,
-    SeenAccount,
-    SeenBook,
-    SeenScore,
-    tick,
-)
+from churnml.actions.clock import ClockSettings, tick
 from churnml.actions.hand import dismiss, done, judge, snooze, transfer
 from churnml.actions.plays import Play, shipped_plays
 from churnml.actions.record import ActionRow, Change, arm_of
+from churnml.actions.seen import SeenAccount, SeenBook, SeenScore
 from churnml.errors import ConfigError, Refused
 
 START = datetime(2025, 1, 6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ REASON = {
 }  # fmt: skip
 
 
-def a_book(folder: Path, as_of: datetime, probability: float, play: str) -> None:
+def a_book(folder: Path, as_of: datetime, probability: float, play: str, **other: float) -> None:
     store = open_store(sqlite_url(folder / "store.db"))
     tier = "high" if probability >= 0.25 else "low"
     names = [HELD, *TREATED]
@@ -35,7 +36,7 @@ def a_book(folder: Path, as_of: datetime, probability: float, play: str) -> None
         )
         for name in names
     ]  # fmt: skip
-    features: dict[str, Any] = {"open_tickets": 3.0 if probability > 0.1 else 0.0}
+    features: dict[str, Any] = {"open_tickets": 3.0 if probability > 0.1 else 0.0, **other}
     accounts = [
         AccountRow(name, as_of, "mid", "Reporting", "c1", 100.0, "USD", features) for name in names
     ]
@@ -99,6 +100,60 @@ def test_an_action_is_told_in_each_language_with_the_accounts_own_reason(
     said = churnml("actions", cwd=folder)
     assert max(len(line) for line in said.splitlines()) <= 80
     assert "2 overdue" in said
+
+
+@pytest.mark.parametrize(("lang", "state"), [("en", "open"), ("zh", "进行中"), ("ja", "対応中")])
+def test_explain_tells_the_actions_under_way_and_none_that_is_held_out(
+    churnml: Any, folder: Path, lang: str, state: str
+) -> None:
+    churnml("tick", *at(0), cwd=folder)
+    (_, item) = listed(churnml, folder, "--lang", lang)
+    said = churnml("explain", TREATED[1], "--lang", lang, cwd=folder)
+    (line,) = [line for line in said.splitlines() if item["title"] in line and "c1" in line]
+    assert state in line
+    (told,) = json.loads(churnml("explain", TREATED[1], "--lang", lang, "--json", cwd=folder))[
+        "actions"
+    ]
+    assert told == item
+    assert json.loads(churnml("explain", HELD, "--json", cwd=folder))["actions"] == []
+    churnml("action", item["action_id"], "--done", "all cases closed", *at(2), cwd=folder)
+    assert line not in churnml("explain", TREATED[1], "--lang", lang, cwd=folder)
+
+
+def test_a_health_score_below_its_threshold_opens_its_play_and_recovers_by_the_margin(
+    churnml: Any, folder: Path
+) -> None:
+    ill = {"days_since_last_event": 28.0, "events_change_28d_share": -0.5, "contractions_90d": 0.0}
+    a_book(folder, TODAY - timedelta(days=20), 0.05, "leave_alone", **ill)
+    told = json.loads(churnml("tick", *at(10), "--json", cwd=folder))
+    opened = [c for c in told["changes"] if c["kind"] == "opened"]
+    assert [(c["play"], c["detail"]) for c in opened] == [
+        # Use 0 x 0.5, contract 100 x 0.25; what they think is unknown and counts as the rest: 33.3 x 0.25.
+        ("fading_usage", "health 1: risk 33.3, threshold 50")
+    ] * 2
+    assert "0 changes" in churnml("tick", *at(10), cwd=folder)
+    (one, _) = listed(churnml, folder)
+    assert one["target"] == "health:risk"
+    assert one["reason"] in one["text"]
+    assert "health:risk; churn 5" in churnml("action", one["action_id"], cwd=folder)
+    well = {"days_since_last_event": 3.0, "contractions_90d": 0.0}
+    a_book(folder, TODAY - timedelta(days=10), 0.05, "leave_alone", **well)
+    told = json.loads(churnml("tick", *at(20), "--json", cwd=folder))
+    assert {c["kind"] for c in told["changes"]} == {"recovered"}
+    assert listed(churnml, folder) == []
+
+
+def test_a_definition_whose_play_no_score_can_open_stops_the_tick(
+    churnml: Any, folder: Path
+) -> None:
+    text = resources.files("churnml.scoring").joinpath("health/risk.toml").read_text("utf-8")
+    (folder / "health").mkdir()
+    own = text.replace('"fading_usage"', '"review_each_quarter"')
+    (folder / "health" / "risk.toml").write_text(own, encoding="utf-8")
+    said = churnml.try_("tick", *at(0), cwd=folder)
+    assert said.code == 2
+    assert "no play named 'review_each_quarter' that a score can open" in said.err
+    assert listed(churnml, folder) == []
 
 
 def test_people_change_an_action_and_its_story_is_told(churnml: Any, folder: Path) -> None:

@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from churnml.actions.record import ActionRow, action_id_of, arm_of, change
 from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
 from churnml.store.store import open_store, sqlite_url
 
@@ -273,6 +275,78 @@ def test_a_plan_is_written_with_all_accounts(book: Book, churnml: Any) -> None:
     assert (rows["a"]["worth"], rows["a"]["effect_source"]) == ("470.00", "assumed")
     churnml("plan", "--hours", 2, "--out", "plan.json", cwd=folder)
     assert json.loads((folder / "plan.json").read_text(encoding="utf-8"))["worth"] == 470
+
+
+def an_action(account: str, play: str = "fading_usage", **changed: Any) -> ActionRow:
+    row = ActionRow(
+        action_id_of(account, play, "score 1"), account, play, "score 1", "churn", "open", "treated",
+        1.0, "csm", None, DAY, DAY, None, DAY, 0.5, "high", (),
+    )  # fmt: skip
+    return replace(row, **changed)
+
+
+def on_record(folder: Path, *rows: ActionRow) -> None:
+    store = open_store(sqlite_url(folder / "store.db"))
+    with store.actions.changing() as pen:
+        pen.write([change(row, "opened", DAY) for row in rows])
+    store.close()
+
+
+def test_what_is_under_way_is_not_planned_again(book: Book, planned: Any, churnml: Any) -> None:
+    names = ("open", "escalated", "snoozed", "other", "ended")
+    folder = book(*(a_score(name, 2000) for name in names))
+    on_record(
+        folder,
+        *(an_action(name, state=name) for name in ("open", "escalated", "snoozed")),
+        an_action("other", "slow_support"),
+        an_action("ended", state="closed", closed_at=DAY, outcome="talked"),
+    )
+    found = planned(folder, "--hours", 40)
+    assert sorted(item["account_id"] for item in found["chosen"]) == ["ended", "other"]
+    assert {(item["account_id"], item["why"], item["play"]) for item in found["left"]} == {
+        (name, "under_way", "fading_usage") for name in ("open", "escalated", "snoozed")
+    }
+    assert "the same action is under way already" in churnml("plan", "--hours", 40, cwd=folder)
+
+
+def test_another_play_of_an_account_with_one_under_way_is_planned(book: Book, planned: Any) -> None:
+    folder = book(a_score("a", 2000), a_score("a", 2000, 0.5, "growth_conversation", "expansion"))
+    on_record(folder, an_action("a"))
+    found = planned(folder, "--hours", 40)
+    assert [item["play"] for item in found["chosen"]] == ["growth_conversation"]
+    assert found["left"] == []
+
+
+def test_who_is_held_out_gets_no_action_planned(book: Book, planned: Any, churnml: Any) -> None:
+    out = next(f"h{i}" for i in range(99) if arm_of(f"h{i}", 7, 0.3) == "held_out")
+    treated = next(f"t{i}" for i in range(99) if arm_of(f"t{i}", 7, 0.3) == "treated")
+    # Held out when its action opened, by another share or seed.
+    before = next(f"b{i}" for i in range(99) if arm_of(f"b{i}", 7, 0.3) == "treated")
+    scores = [a_score(name, 2000) for name in (out, treated, before)]
+    more = "[actions]\nhold_out_share = 0.3\n"
+    folder = book(*scores, more=more)
+    on_record(folder, an_action(before, arm="held_out"))
+    found = planned(folder, "--hours", 40)
+    assert [item["account_id"] for item in found["chosen"]] == [treated]
+    assert {(item["account_id"], item["why"]) for item in found["left"]} == {
+        (out, "held_out"),
+        (before, "held_out"),
+    }
+    said = churnml("plan", "--hours", 40, cwd=folder)
+    assert "held out, to measure what actions do" in said
+
+
+def test_a_play_that_is_withheld_from_nobody_is_planned_for_the_held_out_too(
+    book: Book, planned: Any
+) -> None:
+    out = next(f"h{i}" for i in range(99) if arm_of(f"h{i}", 7, 0.3) == "held_out")
+    shipped = resources.files("churnml.actions").joinpath("plays/fading_usage.toml")
+    own = shipped.read_text("utf-8").replace("priority = 50", "priority = 50\nmay_hold_out = false")
+    folder = book(a_score(out, 2000), more="[actions]\nhold_out_share = 0.3\n")
+    (folder / "plays").mkdir()
+    (folder / "plays" / "fading_usage.toml").write_text(own, encoding="utf-8")
+    found = planned(folder, "--hours", 40)
+    assert [item["account_id"] for item in found["chosen"]] == [out]
 
 
 def test_the_same_book_gives_the_same_plan(book: Book, planned: Any) -> None:

@@ -47,6 +47,8 @@ def test_an_action_reads_back_as_it_was_written_with_its_story(store: Store) -> 
     row = an_action()
     write(store, opened(row))
     assert store.actions.rows() == (row,)
+    assert store.actions.rows("a") == (row,)
+    assert store.actions.rows("b") == ()
     write(store, done(row, "renewed", LATER))
     (after,) = store.actions.rows()
     assert (after.state, after.outcome, after.closed_at) == ("closed", "renewed", LATER)
