@@ -290,7 +290,8 @@ def _healths(
 
 def _holds(action: ActionRow, plays: Mapping[str, Play], now: datetime) -> bool:
     """Whether it keeps others away: as long as it is live, and a while after it ended, unless it ended
-    because the probability fell clearly, or the health score is well past its threshold."""
+    because the probability fell clearly, or the health score is well past its threshold. A chance that
+    health opened keeps the next away even so: it comes and goes with every week's use."""
     play = plays.get(action.play)
     if play is None or not play.answers_a_score:
         return False
@@ -298,7 +299,8 @@ def _holds(action: ActionRow, plays: Mapping[str, Play], now: datetime) -> bool:
         return True
     signal = play.told_by
     clearly = action.target in HEALTHS or play.name == GET_DATA or (signal and signal.tier)
-    if (action.state == "recovered" and clearly) or action.outcome == PASSED:
+    passed = action.outcome == PASSED and action.target not in HEALTHS
+    if (action.state == "recovered" and clearly) or passed:
         return False
     return now < action.closed_at + timedelta(days=play.again_after_days)
 
