@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -32,6 +33,7 @@ AuditCheck = Literal[
 ]
 TIERS = ("low", "medium", "high", "critical")
 LANGUAGES = ("en", "zh", "ja")
+_Declared = TypeVar("_Declared", bound=BaseModel)
 
 
 def _plain_date(value: Any) -> Any:
@@ -423,21 +425,36 @@ def parse_config(text: str, where: str = "churnml.toml") -> Config:
 
     Raises: ConfigError naming every key that is wrong, what was found and what is expected.
     """
+    return declared_in(Config, text, where, "says something that cannot be")
+
+
+def declared_in(
+    model: type[_Declared],
+    text: str,
+    where: str,
+    complaint: str,
+    say: Callable[[Any], str] | None = None,
+) -> _Declared:
+    """What the text of a TOML file declares, as `model`.
+
+    where: the file's name. complaint: what it is called if it cannot be. say: a fault of pydantic's in
+    words; default: `fault_in_words`.
+    Raises: ConfigError naming every key that is wrong, what was found and what is expected.
+    """
     try:
-        raw = tomllib.loads(text)
+        return model.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
             f"{where}: not valid TOML: {error}. Expected key = value lines under [sections]. "
             "Correct that line."
         ) from None
-    try:
-        return Config.model_validate(raw)
     except ValidationError as error:
-        lines = "\n".join(f"  - {_say(item)}" for item in error.errors())
-        raise ConfigError(f"{where} says something that cannot be:\n{lines}") from None
+        lines = "\n".join(f"  - {(say or fault_in_words)(item)}" for item in error.errors())
+        raise ConfigError(f"{where} {complaint}:\n{lines}") from None
 
 
-def _say(item: Any) -> str:
+def fault_in_words(item: Any) -> str:
+    """One fault that pydantic found, for people: the key, what is wrong, what was found."""
     key = ".".join(str(part) for part in item["loc"]) or "(top level)"
     if item["type"] == "extra_forbidden":
         return f"{key}: unknown key. Remove it, or look for a typing error."

@@ -3,17 +3,16 @@ ones; chooses none and opens no file of a company (the caller hands over its tex
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from churnml.actions.condition import Condition
 from churnml.actions.steps import Disagreement, Recovery, Schedule, Step, Who
-from churnml.config import LANGUAGES, TARGETS, TargetName
+from churnml.config import LANGUAGES, TARGETS, TargetName, declared_in
 from churnml.errors import ConfigError
 from churnml.explain.text import placeholders
 from churnml.features.catalog import BY_NAME
@@ -150,25 +149,7 @@ def parse_play(text: str, where: str) -> Play:
     where: the file's name, for messages.
     Raises: ConfigError naming every key that is wrong, what was found and what is expected.
     """
-    try:
-        return Play.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(
-            f"{where}: not valid TOML: {error}. Expected key = value lines under [sections]. "
-            "Correct that line."
-        ) from None
-    except ValidationError as error:
-        lines = "\n".join(f"  - {_say(item)}" for item in error.errors())
-        raise ConfigError(f"{where} is no play that can be run:\n{lines}") from None
-
-
-def _say(item: Any) -> str:
-    key = ".".join(str(part) for part in item["loc"]) or "(top level)"
-    if item["type"] == "extra_forbidden":
-        return f"{key}: unknown key. Remove it, or look for a typing error."
-    message = item["msg"].removeprefix("Value error, ")
-    found = "" if isinstance(item.get("input"), dict) else f" Found {item.get('input')!r}."
-    return f"{key}: {message}.{found}"
+    return declared_in(Play, text, where, "is no play that can be run")
 
 
 @cache

@@ -7,14 +7,14 @@ one that says most about it counts, and its need says more than its segment."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from churnml.config import declared_in, fault_in_words
 from churnml.errors import ConfigError
 from churnml.features.catalog import BY_NAME
 
@@ -121,16 +121,7 @@ def parse_definition(text: str, where: str) -> HealthDefinition:
     where: the file's name, for messages.
     Raises: ConfigError naming every family and key that is missing or wrong, and what is expected.
     """
-    try:
-        return HealthDefinition.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(
-            f"{where}: not valid TOML: {error}. Expected key = value lines under [sections]. "
-            "Correct that line."
-        ) from None
-    except ValidationError as error:
-        lines = "\n".join(f"  - {_say(item)}" for item in error.errors())
-        raise ConfigError(f"{where} is no health score that can be used:\n{lines}") from None
+    return declared_in(HealthDefinition, text, where, "is no health score that can be used", _say)
 
 
 def _say(item: Any) -> str:
@@ -140,11 +131,7 @@ def _say(item: Any) -> str:
             f"the family {key!r} is missing. Expected {', '.join(FAMILIES)}, each with a weight and "
             f"signals. Add [{key}]."
         )
-    if item["type"] == "extra_forbidden":
-        return f"{key}: unknown key. Remove it, or look for a typing error."
-    message = item["msg"].removeprefix("Value error, ")
-    found = "" if isinstance(item.get("input"), dict) else f" Found {item.get('input')!r}."
-    return f"{key}: {message}.{found}"
+    return fault_in_words(item)
 
 
 @cache
