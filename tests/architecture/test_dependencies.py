@@ -26,7 +26,10 @@ DISTRIBUTION = {"sklearn": "scikit-learn"}
 NOT_IMPORTED = {
     "dask": "of the extra `distributed`, which pipelines/examples/train_distributed.py needs",
     "distributed": "the same",
+    "httptools": "uvicorn reads HTTP with it where it is there",
     "opentelemetry-sdk": "bentoml's, with a release that pip must be kept from",
+    "psycopg": "SQLAlchemy's driver, named by the store's URL",
+    "uvloop": "uvicorn turns its loop with it where it is there",
 }
 # What users may ask for: pip install 'churnml[postgres]'.
 EXTRAS = [
