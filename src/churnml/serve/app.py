@@ -1,19 +1,20 @@
-"""The REST resources as one ASGI app. Owns routes, limits and faults; the answers are resources.py's.
+"""The REST resources as one ASGI app. Owns routing, the order of checks and faults; answers nothing itself.
 
 It is mounted in BentoML (service.py) and runs alone in tests. Whatever goes wrong is answered with
-`application/problem+json`."""
+`application/problem+json`. A request is admitted, its parameters are checked, then its handler reads the
+body: nobody without a right makes the service parse anything."""
 
 from __future__ import annotations
 
 import logging
+import re
+import secrets
 import time
-from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
 
 import anyio
-import anyio.to_thread
-import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -22,74 +23,37 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from churnml.errors import ChurnmlError, NotFound
-from churnml.serve import metrics, resources, schema
+from churnml.serve import metrics
 from churnml.serve.desk import Desk
+from churnml.serve.endpoints import Asked, Endpoint
+from churnml.serve.gate import Gate
 from churnml.serve.problems import Problem
+from churnml.serve.query import parse_query
+from churnml.serve.routes import ENDPOINTS
 
 log = logging.getLogger("churnml.serve")
-_T = TypeVar("_T")
 FAILED = Problem(500, "The service failed; its log says why. Try again later.")
+NO_SUCH = "There is no such resource. GET /v1/openapi.json lists those that there are."
+TRACE = "trace_id"  # in the state of a request
+TRACE_HEADER = "trace-id"
 
 
-class Resources:
-    """The endpoints over one desk."""
-
-    def __init__(self, desk: Desk):
-        self._desk = desk
-        # LightGBM runs on one thread a process: more explanations at once only wait longer.
-        self._scoring = anyio.CapacityLimiter(1)
-
-    async def account(self, request: Request) -> Response:
-        """GET /v1/accounts/{account_id}"""
-        held = await _in_thread(self._desk.held)
-        lang = schema.language_of(request, held.need_config().language)
-        since, what_if = schema.since_of(request), schema.what_if_of(request)
-        account_id = request.path_params["account_id"]
-        work = partial(resources.account_answer, self._desk, held, account_id, lang, since, what_if)
-        # A ledger and a what-if are scored anew, and wait their turn; what the book says is only read.
-        anew = since is not None or what_if
-        return _json(await _in_thread(work, self._scoring if anew else None))
-
-    async def score(self, request: Request) -> Response:
-        """POST /v1/score"""
-        held = await _in_thread(self._desk.held)
-        lang = schema.language_of(request, held.need_config().language)
-        body = await schema.read_json(request)
-        asked = schema.score_request(
-            body,
-            held.numbers,
-            held.categories,
-            _targets(held.bundles, held.need_config().targets, body),
-        )
-        if asked.accounts is not None:
-            work = partial(
-                resources.accounts_answer, self._desk, held, asked.accounts, asked.target, lang
-            )
-            return _json(await _in_thread(work))
-        if not held.bundles:
-            raise schema.unavailable(held.why_not or "No model is loaded.")
-        rows = partial(resources.rows_answer, held, asked.rows or (), asked.target, lang)
-        return _json(await _in_thread(rows, self._scoring))
-
-    async def models(self, _: Request) -> Response:
-        """GET /v1/models"""
-        return _json(resources.models_answer(await _in_thread(self._desk.held)))
-
-    async def metrics(self, _: Request) -> Response:
-        """GET /metrics"""
-        return await _in_thread(metrics.exposition)
-
-
-def build_app(desk: Desk) -> Guard:
+def build_app(
+    desk: Desk, endpoints: Sequence[Endpoint] = ENDPOINTS, gate: Gate | None = None
+) -> Guard:
     """The app over a desk."""
-    own = Resources(desk)
+    admits = gate or Gate(desk)
+    # LightGBM runs on one thread a process: more explanations at once only wait longer.
+    scoring = anyio.CapacityLimiter(1)
+    of_path: dict[str, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        of_path.setdefault(endpoint.path, []).append(endpoint)
+    routes = [
+        Route(path, _handler(own, desk, admits, scoring), methods=[each.method for each in own])
+        for path, own in of_path.items()
+    ]
     app = Starlette(
-        routes=[
-            Route("/v1/score", own.score, methods=["POST"]),
-            Route("/v1/accounts/{account_id:path}", own.account, methods=["GET"]),
-            Route("/v1/models", own.models, methods=["GET"]),
-            Route("/metrics", own.metrics, methods=["GET"]),
-        ],
+        routes=routes,
         exception_handlers={
             Problem: _answer_problem,
             HTTPException: _answer_http,
@@ -99,18 +63,54 @@ def build_app(desk: Desk) -> Guard:
     )
     # A redirect for a slash at the end would be a second way to say the same.
     app.router.redirect_slashes = False
-    return Guard(app)
+    return Guard(app, routes)
+
+
+def _handler(
+    endpoints: Sequence[Endpoint], desk: Desk, gate: Gate, scoring: anyio.CapacityLimiter
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    by_method = {endpoint.method: endpoint for endpoint in endpoints}
+
+    async def handle(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        endpoint = by_method[method]  # type: ignore[index]  # the route lets no other through
+        caller = await gate.admit(endpoint, request)
+        asked = Asked(
+            request=request,
+            desk=desk,
+            scoring=scoring,
+            caller=caller,
+            query=parse_query(endpoint.query, request),
+            path=_decoded(request.path_params),
+            trace_id=request.scope["state"][TRACE],
+        )
+        return await endpoint.handler(asked)
+
+    return handle
+
+
+def _decoded(params: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a path as they were meant: an id may hold a slash, which comes as %2F."""
+    try:
+        decoded = {name: unquote(text, errors="strict") for name, text in params.items()}
+    except UnicodeDecodeError:
+        raise Problem(404, NO_SUCH) from None
+    # What no id can be; PostgreSQL refuses even to look for it.
+    if any("\x00" in text for text in decoded.values()):
+        raise Problem(404, NO_SUCH)
+    return decoded
 
 
 class Guard:
-    """Around the app: counts each request under its route, and turns what nobody caught into a 500.
+    """Around the app: names each request, counts it under its route, and turns what nobody caught into
+    a 500.
 
     Not a Starlette itself: BentoML then leaves every path below it to us, its own pages included.
     """
 
-    def __init__(self, app: Starlette):
+    def __init__(self, app: Starlette, routes: Sequence[Route]):
         self._app: ASGIApp = app
-        self._routes = [route for route in app.routes if isinstance(route, Route)]
+        self._routes = tuple(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -119,11 +119,17 @@ class Guard:
             return
         began = time.perf_counter()
         status = 0
+        trace_id = _trace_id(scope)
+        # Routes are matched as they were sent: decoded, the slash of an id would part the path.
+        raw = scope.get("raw_path") or scope["path"].encode()
+        state = {**scope.get("state", {}), TRACE: trace_id}
+        scope = {**scope, "path": raw.decode("latin-1"), "root_path": "", "state": state}
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"].append((TRACE_HEADER.encode(), trace_id.encode()))
             await send(message)
 
         try:
@@ -133,7 +139,7 @@ class Guard:
         except Exception:
             log.exception("%s failed", self._route(scope))
             if not status:
-                await FAILED.response()(scope, receive, noting)
+                await FAILED.response(trace_id)(scope, receive, noting)
         finally:
             metrics.observe(
                 scope["method"], self._route(scope), status or 500, time.perf_counter() - began
@@ -146,44 +152,42 @@ class Guard:
         return "other"
 
 
-def _targets(bundles: Any, declared: Any, body: Any) -> list[str]:
-    """Rows need a model; the book may hold scores of a target whose model was taken away since."""
-    by_rows = isinstance(body, dict) and body.get("rows") is not None
-    return list(bundles) if by_rows else list(declared)
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-async def _in_thread(work: Callable[[], _T], limiter: anyio.CapacityLimiter | None = None) -> _T:
-    return await anyio.to_thread.run_sync(work, limiter=limiter)
+def _trace_id(scope: Scope) -> str:
+    """The caller's trace (W3C `traceparent`), or one of our own."""
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            found = _TRACEPARENT.fullmatch(value)
+            if found and found[1] != b"0" * 32:
+                return str(found[1].decode())
+    return secrets.token_hex(16)
 
 
-def _json(answer: object) -> Response:
-    body = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, media_type="application/json")
-
-
-async def _answer_problem(_: Request, problem: Exception) -> Response:
+async def _answer_problem(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
-    return problem.response()
+    return problem.response(request.scope["state"][TRACE])
 
 
-async def _answer_http(_: Request, error: Exception) -> Response:
+async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     says = {
-        404: "There is no such resource. Expected /v1/score, /v1/accounts/{id} or /v1/models.",
+        404: NO_SUCH,
         405: "The resource does not answer to this method. Its Allow header says to which.",
     }
     headers = dict(error.headers or {})
     detail = says.get(error.status_code, str(error.detail))
-    return Problem(error.status_code, detail, headers=headers).response()
+    return await _answer_problem(request, Problem(error.status_code, detail, headers=headers))
 
 
-async def _answer_fault(_: Request, fault: Exception) -> Response:
+async def _answer_fault(request: Request, fault: Exception) -> Response:
     if isinstance(fault, NotFound):
-        return Problem(404, str(fault)).response()
+        return await _answer_problem(request, Problem(404, str(fault)))
     # Its words may name a path of this machine.
     log.error("%s", fault)
-    return FAILED.response()
+    return await _answer_failure(request, fault)
 
 
-async def _answer_failure(_: Request, __: Exception) -> Response:
-    return FAILED.response()
+async def _answer_failure(request: Request, _: Exception) -> Response:
+    return await _answer_problem(request, FAILED)

@@ -43,7 +43,7 @@ class Problem(Exception):
         self.errors = tuple(errors)
         self.headers = headers or {}
 
-    def response(self) -> Response:
+    def response(self, trace_id: str) -> Response:
         """The problem as it is sent."""
         body: dict[str, Any] = {
             "type": "about:blank",
@@ -53,6 +53,7 @@ class Problem(Exception):
         }
         if self.errors:
             body["errors"] = [asdict(error) for error in self.errors[:MOST_ERRORS]]
+        body["trace_id"] = trace_id
         return Response(
             orjson.dumps(body), self.status, headers=self.headers, media_type=MEDIA_TYPE
         )

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.requests import Request
 
-from churnml.config import LANGUAGES
 from churnml.errors import ChurnmlError
 from churnml.serve.problems import FieldError, Problem, refused
 
 MOST_ITEMS = 1_000
-MOST_BYTES = 1_000_000
+MOST_BYTES = 10_000_000
 
 AccountId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 FeatureValue = float | str | None
@@ -203,38 +200,6 @@ def _where(loc: list[int | str]) -> str:
         else:
             path += f".{part[:80]}" if path else part[:80]
     return path or "(body)"
-
-
-def language_of(request: Request, default: str) -> str:
-    """The language of an answer, from `?lang=`. Raises: Problem 422 for one that we don't speak."""
-    asked = request.query_params.get("lang", default)
-    if asked not in LANGUAGES:
-        message = f"found {asked[:40]!r}; expected one of {', '.join(LANGUAGES)}"
-        raise refused([FieldError("lang", message)])
-    return asked
-
-
-def since_of(request: Request) -> datetime | None:
-    """The date of `?since=`, None without it. Raises: Problem 422 for what is no date."""
-    asked = request.query_params.get("since")
-    if asked is None:
-        return None
-    try:
-        # Not what fromisoformat also takes: 20240304, 2024-W10-1.
-        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", asked, re.ASCII):
-            raise ValueError
-        return datetime.fromisoformat(asked)
-    except ValueError:
-        message = f"found {asked[:40]!r}; expected a date such as 2024-03-31"
-        raise refused([FieldError("since", message)]) from None
-
-
-def what_if_of(request: Request) -> bool:
-    """Whether `?what_if=true` is asked. Raises: Problem 422 for anything but true and false."""
-    asked = request.query_params.get("what_if", "false")
-    if asked not in ("true", "false"):
-        raise refused([FieldError("what_if", f"found {asked[:40]!r}; expected true or false")])
-    return asked == "true"
 
 
 def unavailable(fault: ChurnmlError | str) -> Problem:

@@ -1,0 +1,12 @@
+"""All endpoints, in the order in which they are documented. Owns the list alone."""
+
+from __future__ import annotations
+
+from churnml.serve import about, account, score
+from churnml.serve.endpoints import Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *account.ENDPOINTS,
+    *score.ENDPOINTS,
+    *about.ENDPOINTS,
+)
