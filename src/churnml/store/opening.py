@@ -77,24 +77,29 @@ def _bring_to_head(engine: Engine, shown: str) -> None:
         found = _version(connection)
     if found == tables.SCHEMA_VERSION:
         return
+    _refuse_others(found, shown)
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             # SQLite's writer is alone already. Here two that open an empty database would both make it.
             connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         found = _version(connection)  # another process may have been quicker
+        _refuse_others(found, shown)
         if found is None:
             _make(connection)
-        elif found in range(1, tables.SCHEMA_VERSION):
+        elif found < tables.SCHEMA_VERSION:
             # Most stores are at head: they don't pay for alembic.
             from churnml.store.migrate import migrate
 
             migrate(connection, found, shown)
-        elif found != tables.SCHEMA_VERSION:
-            raise ChurnmlError(
-                f"store {shown}: its tables are of version {found}. This churnml expects version "
-                f"{tables.SCHEMA_VERSION} or an older one. Use the churnml that wrote it, or give "
-                "store.url a new database and score again."
-            )
+
+
+def _refuse_others(found: int | None, shown: str) -> None:
+    if found is not None and found not in range(1, tables.SCHEMA_VERSION + 1):
+        raise ChurnmlError(
+            f"store {shown}: its tables are of version {found}. This churnml expects version "
+            f"{tables.SCHEMA_VERSION} or an older one. Use the churnml that wrote it, or give "
+            "store.url a new database and score again."
+        )
 
 
 def _version(connection: Connection) -> int | None:

@@ -4,11 +4,16 @@ Nothing here is made from today's tables: a migration that is wrong would be wro
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from churnml.store.rows import AccountRow, ScoringRun
+from churnml.store.store import Store
+
 OLD = (1, 2, 3, 4, 5)
+MONDAY, NEXT_MONDAY = datetime(2024, 3, 4), datetime(2024, 3, 11)
 
 # How the two databases spell the same thing.
 WORDS = {
@@ -123,6 +128,42 @@ def make_old(connection: Connection, version: int) -> None:
                 statement = statement.replace(time, time.replace(":", r"\:"))
             connection.execute(text(statement), bound)
     connection.execute(text("update churnml_schema set version = :now"), {"now": version})
+
+
+def assert_whole(store: Store, version: int) -> None:
+    """All that an old store held reads back, and what is new of it is empty and works."""
+    book = store.latest_book()
+    assert book is not None
+    assert book.run == ScoringRun(
+        "old", MONDAY, MONDAY, datetime(2024, 3, 5, 9, 30), "champion", {"churn": "v1"}, {}
+    )
+    first, second = book.scores
+    assert (first.account_id, first.probability, first.reasons) == (
+        "a",
+        0.3,
+        [{"driver": "usage_trend"}],
+    )
+    assert (second.probability, second.status, second.change) == (None, "too_little_data", None)
+    assert first.outlook == ({"low": 0.1} if version >= 2 else {})
+    assert bool(first.calibration) == (version >= 2)
+    account, other = store.account_rows()
+    features = {"events_7d": 3.0, "need": "reporting", "seats": None}
+    assert other == AccountRow("b", MONDAY, None, None, "csm-1", 50.0, "EUR", features)
+    assert account.evidence == ({"roles": {}} if version >= 3 else {})
+    assert account.renews_at is None
+    assert [row.action_id for row in store.actions.rows()] == ["act-1"] * (version >= 4)
+    assert [event.kind for event in store.actions.events()] == ["opened"] * (version >= 4)
+    assert [note.text for note in store.voice.notes()] == ["weekly numbers"] * (version >= 5)
+    assert store.usage("a") is None
+    assert store.names(["a"]) == {}
+    assert store.keys.rows() == ()
+    before = store.revision()
+    run = ScoringRun("new", NEXT_MONDAY, NEXT_MONDAY, NEXT_MONDAY, "champion", {})
+    told = AccountRow("a", NEXT_MONDAY, None, None, None, 1.0, "EUR", {}, renews_at=MONDAY)
+    store.write_book(run, [], [told], [("a", {"visits": 3})], {"a": ("Acme", None)})
+    assert store.account("a").account == told
+    assert store.usage("a") == {"visits": 3}
+    assert store.revision() == before + 1
 
 
 def schema_of(engine: Engine) -> dict[str, Any]:
