@@ -70,7 +70,7 @@ class _Work:
             return {}
         as_of: datetime = spine[0][2]
         weeks = self._weeks()
-        self._cells(weeks)
+        self._cells(as_of - timedelta(days=7 * weeks))
         days = [f"{as_of - timedelta(days=7 * ago):%Y-%m-%d}" for ago in range(weeks)][::-1]
         company = self._company([n for n, *_ in spine], weeks)
         product = self._product(weeks) if "module" in self._events else None
@@ -93,7 +93,7 @@ class _Work:
             )
         return told
 
-    def _cells(self, weeks: int) -> None:
+    def _cells(self, since: datetime) -> None:
         """`usage_cells`: what each person did in each module, role and week, as plain counts."""
         occurred, seen = AsOfView().event_days()
         human = passes(Where(human=True), self._meanings, self._events)
@@ -102,18 +102,19 @@ class _Work:
             page = passes(Where(meaning="page_view"), self._meanings, self._events)
         self.scratch.make(
             "usage_events",
+            # Numbers for people and sessions: grouping a log by text costs several times as much.
             "select s.n, cast((s.a - e.day) // 7 as integer) as ago, "
             "cast(s.a - e.day as integer) as age, e.* exclude (account_id, day, seen) from ("
-            f"select account_id, occurred_at, {occurred} as day, {seen} as seen, user_id, "
-            # A number for each person: grouping a log by text costs several times as much.
+            f"select account_id, occurred_at, {occurred} as day, {seen} as seen, "
             "case when user_id is not null then hash(user_id) end as u, "
-            "nullif(module, '') as module, stage, session_id, duration_s, "
-            f"not ({human}) as machine, {page} as page from events) e "
-            "join spine s on s.account_id = e.account_id "
-            f"and {AsOfView().sees_day('e.seen', 's')} and e.day > s.a - {7 * weeks}",
+            "case when session_id is not null then hash(session_id) end as visit, "
+            "nullif(module, '') as module, stage, duration_s, "
+            f"not ({human}) as machine, {page} as page from events "
+            f"where occurred_at > timestamp '{since.isoformat(sep=' ')}') e "
+            f"join spine s on s.account_id = e.account_id and {AsOfView().sees_day('e.seen', 's')}",
         )
         self._held()
-        at = "e.n = h.n and e.user_id = h.user_id and e.occurred_at >= h.at"
+        at = "e.n = h.n and e.u = h.u and e.occurred_at >= h.at"
         joined = f" asof left join usage_held h on {at}" if self._has_roles else ""
         role = f"coalesce(h.place, {ROLE_ORDER.index(NONE)})" if self._has_roles else "0"
         stages = ", ".join(
@@ -129,7 +130,7 @@ class _Work:
         )
 
     def _held(self) -> None:
-        """`usage_held` (n, user_id, at, place): from when on a user's first role is which.
+        """`usage_held` (n, u, at, place): from when on a user's first role is which.
 
         place: in `ROLE_ORDER`; NULL: none from then on."""
         if not self._has_roles:
@@ -144,9 +145,9 @@ class _Work:
             "usage_held",
             "with turns as (select n, user_id, valid_from as at from usage_users union "
             "select n, user_id, valid_to from usage_users where valid_to is not null) "
-            "select t.n, t.user_id, t.at, min(u.place) as place from turns t left join usage_users u "
+            "select t.n, hash(t.user_id) as u, t.at, min(u.place) as place from turns t left join usage_users u "
             "on u.n = t.n and u.user_id = t.user_id and u.valid_from <= t.at "
-            "and (u.valid_to is null or u.valid_to > t.at) group by all",
+            "and (u.valid_to is null or u.valid_to > t.at) group by t.n, t.user_id, t.at",
         )
 
     def _weeks(self) -> int:
@@ -174,8 +175,8 @@ class _Work:
             visits = self._laid(
                 ("n",),
                 ("sessions",),
-                "select n, ago, count(*) as sessions from (select distinct n, ago, session_id "
-                "from usage_events where session_id is not null and not machine) group by n, ago",
+                "select n, ago, count(*) as sessions from (select distinct n, ago, visit "
+                "from usage_events where visit is not null and not machine) group by n, ago",
                 weeks,
             )
         nothing = [0] * weeks
