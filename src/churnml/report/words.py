@@ -21,7 +21,7 @@ from churnml.explain.text import Shown, write
 
 
 @cache
-def _texts(code: str) -> Mapping[str, Any]:
+def texts_of(code: str) -> Mapping[str, Any]:
     """The words of all sections: one file each, and no name in two of them."""
     found: dict[str, Any] = {}
     folder = resources.files("churnml.report") / "words" / code
@@ -45,7 +45,7 @@ class Words:
         self.html_lang = str(self.explain.locale).replace("_", "-")
         self._locale = self.explain.locale
         self._currency = currency
-        self._texts = _texts(code)
+        self._texts = texts_of(code)
 
     def text(self, key: str, **numbers: Shown | str) -> str:  # `key` is section.name
         """A text with its numbers filled in. Raises: KeyError if the language lacks it."""
