@@ -66,7 +66,7 @@ def audit_score(
     as_json: JsonOption = False,
 ) -> None:
     """Hold your own score against churnml's on identical rows, and print what each missed."""
-    from churnml.cli.show import _alias
+    from churnml.cli.show import alias_of
     from churnml.stages.audit_score import audit_score as run
     from churnml.stages.project import open_project
 
@@ -74,7 +74,7 @@ def audit_score(
         open_project(project),
         file,
         target,
-        _alias(alias),  # type: ignore[arg-type]
+        alias_of(alias),
         higher_is,
         _levels(levels),
         max_age_days,

@@ -14,6 +14,7 @@ from churnml.cli import (  # noqa: F401  (they register their commands)
     forget,
     models,
     plan,
+    report,
     show,
     tick,
     tune,

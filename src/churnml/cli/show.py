@@ -1,4 +1,4 @@
-"""Commands that show: explain, report, serve, demo."""
+"""Commands that show: explain, serve, demo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from churnml.errors import ConfigError
 
 if TYPE_CHECKING:
     from churnml.explain.counterfactual import WhatIf
-    from churnml.store.rows import ScoreRow
+    from churnml.store.rows import Alias, ScoreRow
 
 AliasOption = Annotated[str, typer.Option(help="champion or challenger.")]
 WhatIfOption = Annotated[
@@ -25,10 +25,11 @@ GoalOption = Annotated[
 LangOption = Annotated[str | None, typer.Option(help="en, zh or ja. Default: churnml.toml's.")]
 
 
-def _alias(alias: str) -> str:
+def alias_of(alias: str) -> Alias:
+    """The alias that was asked for. Raises: ConfigError for another word."""
     if alias not in ("champion", "challenger"):
         raise ConfigError(f"--alias: found {alias!r}. Expected champion or challenger. Correct it.")
-    return alias
+    return alias  # type: ignore[return-value]
 
 
 @app.command()
@@ -62,7 +63,7 @@ def explain(
             )
         from churnml.cli.change import show_change
 
-        show_change(project, account, since, against, lang, _alias(alias), as_json)  # type: ignore[arg-type]
+        show_change(project, account, since, against, lang, alias_of(alias), as_json)
         return
 
     from churnml.actions.action import tell_action
@@ -72,7 +73,7 @@ def explain(
     from churnml.stages.project import open_project
 
     opened = open_project(project)
-    told = run(opened, account, lang, _alias(alias))  # type: ignore[arg-type]
+    told = run(opened, account, lang, alias_of(alias))
     supposed: dict[str, WhatIf] = {}
     if what_if or goal is not None:
         # LightGBM takes a second to import: only those who ask wait for it.
@@ -148,29 +149,6 @@ def _beside(row: ScoreRow) -> str:
     if told["unlike_training"]:
         parts.append("unlike the accounts that the model learned from")
     return "; ".join(parts)
-
-
-@app.command()
-def report(
-    out_file: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Default: PROJECT/report.html.")
-    ] = None,
-    lang: LangOption = None,
-    alias: AliasOption = "champion",
-    project: ProjectOption = HERE,
-    as_json: JsonOption = False,
-) -> None:
-    """Write the leadership report as one self-contained HTML file."""
-    from churnml.stages.project import open_project
-    from churnml.stages.report import as_json as plain
-    from churnml.stages.report import write_report
-
-    path = out_file or project / "report.html"
-    data = write_report(open_project(project), path, lang, _alias(alias))  # type: ignore[arg-type]
-    if as_json:
-        print_json(plain(data))
-        return
-    line(f"Wrote {path}")
 
 
 @app.command()

@@ -1,200 +1,98 @@
-"""How far to trust the scores, in words. Owns which sentence a model's metrics call for.
-
-Judges by intervals, never by a value alone; computes no metric."""
+"""How the models did on periods that they never saw. Owns these shapes and what intervals are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
-from churnml.report import charts
-from churnml.report.model import CalibrationBin, Evaluation, Scorer
-from churnml.report.words import Words
-
-FEW_OUTCOMES = 50
-# Metrics that a board reads, in its order; the others stay in the model card.
-_SHOWN = (
-    "roc_auc",
-    "lift_at_10_percent",
-    "precision_at_capacity",
-    "mrr_recall_at_capacity",
-    "calibration_error",
-    "log_loss",
-)
-_SHARES = ("precision_at_capacity", "mrr_recall_at_capacity", "calibration_error")
-Says = tuple[str, str]  # (tone: yes, no or "", sentence)
+from churnml.report.money import share_interval
 
 
 @dataclass(frozen=True)
-class Cell:
-    value: str
-    interval: str
+class Metric:
+    """A figure with its interval; None where it cannot be computed."""
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
-class MetricRow:
-    label: str
-    note: str
-    cells: tuple[Cell, ...]
+class Scorer:
+    """A way to score, and how it did: the model, or a baseline."""
+
+    name: str
+    metrics: tuple[Metric, ...]
+
+    def metric(self, name: str) -> Metric | None:
+        """The metric of that name, if it was measured."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
 
 
 @dataclass(frozen=True)
-class Verdict:
-    title: str
-    badge: str
-    badge_class: str
-    window: str
-    says: tuple[Says, ...]
-    scorers: tuple[str, ...]
-    metrics: tuple[MetricRow, ...]
-    chart: charts.CalibrationChart | None
-    chart_label: str
+class CalibrationBin:
+    """Scores that were told about the same: how many, mean prediction, and what came.
+
+    low, high: the interval of what came; `build_report` fills it in where it is missing.
+    """
+
+    rows: int
+    predicted: float
+    observed: float
+    low: float | None = None
+    high: float | None = None
 
 
-def verdict_of(item: Evaluation, words: Words) -> Verdict:
-    """One target's section: what its champion, or the lack of one, is worth."""
-    state = "promoted" if item.promoted else "no_model" if item.model is None else "not_promoted"
-    chart = charts.calibration_chart(item.calibration)
-    scorers = (item.model, *item.baselines) if item.model else ()
-    return Verdict(
-        title=words.target(item.target),
-        badge=words.text(f"trust.{state}"),
-        badge_class={"promoted": "b-good", "not_promoted": "b-warn"}.get(state, "b-none"),
-        window=words.text(
-            "trust.window",
-            horizon=words.count(item.horizon_days),
-            lead=words.count(item.lead_days),
-        ),
-        says=tuple(_says(item, words)),
-        scorers=(
-            words.text("trust.model"),
-            *(words.text(f"baselines.{scorer.name}") for scorer in scorers[1:]),
-        )
-        if scorers
-        else (),
-        metrics=tuple(_metric_rows(scorers, words)),
-        chart=chart,
-        chart_label=_spoken_calibration(item.calibration, words),
-    )
+@dataclass(frozen=True)
+class Evaluation:
+    """How one target's model did on the out-of-time test, beside its baselines.
+
+    promoted: it serves as champion. why: what the gate said where it did not open, or why there is
+    no model at all (then `model` is None); checks: the names of those, in the same order.
+    """
+
+    target: str
+    horizon_days: int
+    lead_days: int
+    promoted: bool
+    model_version: str | None = None
+    test_from: date | None = None
+    test_until: date | None = None
+    rows: int = 0
+    accounts: int = 0
+    outcomes: int = 0
+    model: Scorer | None = None
+    baselines: tuple[Scorer, ...] = ()
+    calibration: tuple[CalibrationBin, ...] = ()
+    why: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
 
-def _says(item: Evaluation, words: Words) -> list[Says]:
-    says: list[Says] = []
-    if item.test_from and item.test_until and item.rows:
-        text = words.text(
-            "trust.period",
-            **{"from": words.day(item.test_from), "until": words.day(item.test_until)},
-            rows=words.count(item.rows),
-            accounts=words.count(item.accounts),
-            outcomes=words.count(item.outcomes),
-        )
-        says.append(("", text))
-    if item.model is not None:
-        says += _says_ranking(item.model, words)
-        says += _says_baselines(item.model, item.baselines, words)
-        says += _says_calibration(item.calibration, words)
-        if item.outcomes < FEW_OUTCOMES:
-            says.append(("no", words.text("trust.few", outcomes=words.count(item.outcomes))))
-    says += [("no", text) for text in _objections(item, words)]
-    if item.model is None and not item.why:
-        says.append(("no", words.text("trust.few_refused")))
-    return says
+@dataclass(frozen=True)
+class Trust:
+    """The fifth section."""
+
+    evaluations: tuple[Evaluation, ...]
 
 
-def _objections(item: Evaluation, words: Words) -> list[str]:
-    """The gate speaks English, with its figures; other languages say the same without them."""
-    if words.code == "en":
-        return list(item.why)
-    names = [*item.checks, *("" for _ in item.why)]
-    return [
-        words.text(f"gate.{name}") if name and words.has(f"gate.{name}") else sentence
-        for name, sentence in zip(names, item.why, strict=False)
-    ]
+def build_trust(evaluations: Sequence[Evaluation]) -> Trust:
+    """evaluations: one for each declared target."""
+    return Trust(tuple(_with_intervals(item) for item in evaluations))
 
 
-def _says_ranking(model: Scorer, words: Words) -> list[Says]:
-    lift = model.metric("lift_at_10_percent")
-    if lift is None or lift.value is None:
-        return []
-    if lift.value <= 1.0:
-        return [("no", words.text("trust.ranking_none"))]
-    sure = lift.low is None or lift.low > 1.0
-    text = "trust.ranking" if sure else "trust.ranking_unsure"
-    return [("yes" if sure else "no", words.text(text, lift=words.figure(lift.value, 1)))]
+def _with_intervals(evaluation: Evaluation) -> Evaluation:
+    """The same, with an interval for each calibration bin that came without one.
 
-
-def _says_baselines(model: Scorer, baselines: Sequence[Scorer], words: Words) -> list[Says]:
-    mine = model.metric("roc_auc")
-    others = [
-        (found.value, scorer.name)
-        for scorer in baselines
-        if (found := scorer.metric("roc_auc")) is not None and found.value is not None
-    ]
-    if mine is None or mine.value is None or not others:
-        return []
-    best, name = max(others)
-    clear = (mine.low if mine.low is not None else mine.value) > best
-    text = words.text(
-        "trust.better" if clear else "trust.not_better",
-        name=words.text(f"baselines.{name}"),
-        metric=words.text("metrics.roc_auc"),
-        value=words.figure(mine.value),
-        low=words.figure(mine.low if mine.low is not None else mine.value),
-        high=words.figure(mine.high if mine.high is not None else mine.value),
-        other=words.figure(best),
-    )
-    return [("yes" if clear else "no", text)]
-
-
-def _says_calibration(bins: Sequence[CalibrationBin], words: Words) -> list[Says]:
-    """Judged where it matters: by the highest predictions that enough scores stand behind."""
-    if not bins:
-        return []
-    enough = max(20, sum(item.rows for item in bins) // 50)
-    shown = max(
-        bins, key=lambda item: (item.rows >= enough, item.predicted if item.rows >= enough else 0)
-    )
-    low, high = shown.low, shown.high
-    right = low is not None and high is not None and low <= shown.predicted <= high
-    text = words.text(
-        "trust.calibrated" if right else "trust.uncalibrated",
-        rows=words.count(shown.rows),
-        told=words.percent(shown.predicted),
-        came=words.percent(shown.observed),
-    )
-    return [("yes" if right else "no", text)]
-
-
-def _metric_rows(scorers: Sequence[Scorer], words: Words) -> list[MetricRow]:
-    rows = []
-    for name in _SHOWN:
-        cells = [_cell(scorer, name, words) for scorer in scorers]
-        if any(cell.value for cell in cells):
-            note = words.text(f"metric_notes.{name}")
-            rows.append(MetricRow(words.text(f"metrics.{name}"), note, tuple(cells)))
-    return rows
-
-
-def _cell(scorer: Scorer, name: str, words: Words) -> Cell:
-    metric = scorer.metric(name)
-    if metric is None or metric.value is None:
-        return Cell("", "")
-    low, high = metric.low, metric.high
-    interval = ""
-    if low is not None and high is not None:
-        interval = f"{_figure(name, low, words)} – {_figure(name, high, words)}"
-    return Cell(_figure(name, metric.value, words), interval)
-
-
-def _figure(name: str, value: float, words: Words) -> str:
-    if name in _SHARES:
-        return words.percent(value).text
-    return words.figure(value, 3 if name == "log_loss" else 2)
-
-
-def _spoken_calibration(bins: Sequence[CalibrationBin], words: Words) -> str:
-    told = ", ".join(
-        f"{words.percent(item.predicted).text} → {words.percent(item.observed).text}"
-        for item in bins
-    )
-    return f"{words.text('trust.chart')}: {told}"
+    Snapshots of one account overlap, so a bin counts for as many rows as it would hold if every
+    account had been scored once (Wilson's interval of a share, 95 %).
+    """
+    once = evaluation.accounts / evaluation.rows if evaluation.rows else 1.0
+    bins = []
+    for item in evaluation.calibration:
+        if item.low is None or item.high is None:
+            low, high = share_interval(item.observed, max(1.0, item.rows * min(1.0, once)))
+            item = replace(item, low=low, high=high)
+        bins.append(item)
+    return replace(evaluation, calibration=tuple(bins))

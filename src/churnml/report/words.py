@@ -1,4 +1,4 @@
-"""The report's words in one language. Owns how `words/<language>.toml` is read and how numbers are
+"""The report's words in one language. Owns how `words/<language>/*.toml` are read and how numbers are
 written; knows no company.
 
 The names of targets, tiers and drivers are those of `explain`: a CSM and a board read the same."""
@@ -21,9 +21,16 @@ from churnml.explain.text import Shown, write
 
 
 @cache
-def _texts(code: str) -> Mapping[str, Any]:
-    text = (resources.files("churnml.report") / "words" / f"{code}.toml").read_text("utf-8")
-    return tomllib.loads(text)
+def texts_of(code: str) -> Mapping[str, Any]:
+    """The words of all sections: one file each, and no name in two of them."""
+    found: dict[str, Any] = {}
+    folder = resources.files("churnml.report") / "words" / code
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        own = tomllib.loads(file.read_text("utf-8"))
+        twice = found.keys() & own.keys()
+        assert not twice, f"{file.name}: {twice} stands in another file too"
+        found |= own
+    return found
 
 
 class Words:
@@ -38,7 +45,7 @@ class Words:
         self.html_lang = str(self.explain.locale).replace("_", "-")
         self._locale = self.explain.locale
         self._currency = currency
-        self._texts = _texts(code)
+        self._texts = texts_of(code)
 
     def text(self, key: str, **numbers: Shown | str) -> str:  # `key` is section.name
         """A text with its numbers filled in. Raises: KeyError if the language lacks it."""

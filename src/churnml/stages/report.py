@@ -1,120 +1,115 @@
-"""The leadership report: gather book, ledger and evaluations, build, render, write."""
+"""The leadership report: gather book, ledger and evaluations, build its sections, render, write.
+
+Owns the order and the files; each section's sums are its own module's in `report`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from churnml import __version__
-from churnml.actions.plays import all_plays
 from churnml.config import TargetConfig
 from churnml.contract.tables import TABLES
 from churnml.contract.validate import Validation
-from churnml.report.build import build_report
-from churnml.report.model import (
-    CalibrationBin,
-    Evaluation,
-    LedgerMonth,
-    Metric,
-    ReportData,
-    Scorer,
-    TableCoverage,
-)
+from churnml.report.data import ReportData
+from churnml.report.drivers import build_drivers
+from churnml.report.movements import LedgerMonth, build_movements
+from churnml.report.papers import Papers, TableCoverage
+from churnml.report.quarter import build_quarter, lead_of
 from churnml.report.render import render
+from churnml.report.trust import CalibrationBin, Evaluation, Metric, Scorer, build_trust
 from churnml.scoring.bundle import Bundle
-from churnml.scoring.champions import champions
-from churnml.snapshots.labels import build_outcome_ledger
 from churnml.snapshots.ledger import monthly
 from churnml.sources.workspace import Workspace
-from churnml.stages.build import open_tables, target_basis
-from churnml.stages.explain import ToldScore, tell_score
+from churnml.stages.pdf import find_chromium, print_pdf
 from churnml.stages.project import Project, write_whole
-from churnml.store.rows import Alias, ScoreRow
-from churnml.store.store import open_store
+from churnml.stages.report_sources import Sources, report_sources
+from churnml.store.rows import Alias
 
 MONTHS = 18  # as many as a screen shows
 
 
+@dataclass(frozen=True)
+class Written:
+    """A report that was written: its data, and the files."""
+
+    data: ReportData
+    files: tuple[Path, ...]
+
+
 def write_report(
-    project: Project, out: Path, lang: str | None = None, alias: Alias = "champion"
+    project: Project,
+    out: Path,
+    lang: str | None = None,
+    alias: Alias = "champion",
+    as_of: datetime | None = None,
+    with_pdf: bool = False,
+) -> Written:
+    """Write the report as one self-contained HTML file; with_pdf: also as a PDF of the same name.
+
+    Raises: as `report_data`; ConfigError without a browser for the PDF, before anything is written.
+    """
+    chromium = find_chromium(project.environment) if with_pdf else None
+    data = report_data(project, lang or project.config.language, alias, as_of)
+    html = render(data).encode()
+    write_whole(out, lambda path: path.write_bytes(html))
+    if chromium is None:
+        return Written(data, (out,))
+    pdf = out.with_suffix(".pdf")
+    print_pdf(out, pdf, chromium)
+    return Written(data, (out, pdf))
+
+
+def report_data(
+    project: Project, lang: str, alias: Alias = "champion", as_of: datetime | None = None
 ) -> ReportData:
-    """Write the report as one self-contained HTML file and return its data."""
-    data = report_data(project, lang or project.config.language, alias)
-    html = render(data)
-    write_whole(out, lambda path: path.write_text(html, encoding="utf-8"))
-    return data
+    """Everything that the report says at a date (default: of the newest book, or of the data).
+
+    Raises: ConfigError for a date that the data don't reach, or an unknown language.
+    """
+    with report_sources(project, lang, alias, as_of) as sources:
+        return _built(sources)
 
 
-def report_data(project: Project, lang: str, alias: Alias = "champion") -> ReportData:
-    """Everything that the report says. Without champions the challenger's book is shown, as such."""
-    config = project.config
-    with open_tables(project) as workspace:
-        basis = target_basis(workspace, config)
-        build_outcome_ledger(workspace.connection, workspace.data_through, config.ledger)
-        months = ledger_months(workspace, basis)
-        coverage = table_coverage(workspace.validation)
-        currency, through = workspace.currency, workspace.data_through
-    bundles = champions(project.bundles, with_model=False)
-    promoted = set(bundles)
-    if alias == "challenger":
-        from churnml.stages.registry import challengers
-
-        bundles = {**bundles, **challengers(project)}
-        promoted = set()
-    plays = all_plays(project.play_texts())
-    store = open_store(project.store_url)
-    try:
-        book = store.latest_book(alias=alias)
-        accounts = store.account_rows(alias) if book else ()
-    finally:
-        store.close()
-    of_account = {row.account_id: row for row in accounts}
-
-    def told(row: ScoreRow) -> ToldScore:
-        bundle = bundles.get(row.target)
-        return tell_score(
-            row, of_account[row.account_id], lang, plays, bundle.reference if bundle else {}
-        )
-
-    def reason(row: ScoreRow) -> str:
-        raising = [item.text for item in told(row).reasons if not item.protective]
-        return raising[0] if raising else ""
-
-    def action(row: ScoreRow) -> str:
-        return told(row).action.title
-
-    return build_report(
+def _built(sources: Sources) -> ReportData:
+    config, book = sources.project.config, sources.book
+    return ReportData(
         company=config.name,
-        currency=currency,
-        language=lang,
-        created_at=project.now,
-        book=book,
-        accounts=accounts,
-        ledger=months,
-        evaluations=[
-            evaluation_of(bundles[target], target in promoted)
-            if target in bundles
-            else without_model(target, declared)
-            for target, declared in config.targets.items()
-        ],
-        coverage=coverage,
-        versions={
-            "churnml": __version__,
-            "data_through": f"{through:%Y-%m-%d}",
-            **{target: bundle.model_version for target, bundle in bundles.items()},
-        },
-        tell_reason=reason,
-        tell_action=action,
-        basis=basis,
-        grace_days=config.ledger.grace_days,
+        currency=sources.workspace.currency,
+        language=sources.lang,
+        created_at=sources.project.now,
+        as_of=book.run.as_of.date() if book else None,
+        data_through=book.run.data_through if book else None,
+        unpromoted=bool(book and book.run.alias == "challenger"),
+        quarter=build_quarter(book, sources.accounts, sources.reason, sources.action),
+        drivers=build_drivers(book, lead_of(book)),
+        movements=build_movements(ledger_months(sources.workspace, sources.basis, sources.as_of)),
+        trust=build_trust(
+            [
+                evaluation_of(sources.bundles[target], target in sources.promoted)
+                if target in sources.bundles
+                else without_model(target, declared)
+                for target, declared in config.targets.items()
+            ]
+        ),
+        papers=Papers(
+            coverage=tuple(table_coverage(sources.workspace.validation)),
+            drift=dict(book.run.drift) if book else {},
+            versions={
+                "churnml": __version__,
+                "data_through": f"{sources.workspace.data_through:%Y-%m-%d}",
+                **{target: bundle.model_version for target, bundle in sources.bundles.items()},
+            },
+            basis=sources.basis,
+            grace_days=config.ledger.grace_days,
+        ),
     )
 
 
-def ledger_months(workspace: Workspace, basis: str) -> list[LedgerMonth]:
-    """MRR movements of the last months, in hindsight, from `outcome_ledger`."""
-    through = workspace.data_through
+def ledger_months(workspace: Workspace, basis: str, through: datetime) -> list[LedgerMonth]:
+    """MRR movements of the last months up to `through`, in hindsight, from `outcome_ledger`."""
     first_of_data = workspace.query("select min(from_at) from outcome_ledger")[0][0]
     if first_of_data is None:
         return []
@@ -231,8 +226,3 @@ def _bin(told: Any) -> CalibrationBin:
     return CalibrationBin(
         told["rows"], told["predicted"], told["observed"], told["low"], told["high"]
     )
-
-
-def as_json(data: ReportData) -> dict[str, Any]:
-    """The report's data as plain values."""
-    return asdict(data)

@@ -9,16 +9,13 @@ from typing import Any
 
 import pytest
 
-from churnml.report.build import build_report
-from churnml.report.model import (
-    CalibrationBin,
-    Evaluation,
-    LedgerMonth,
-    Metric,
-    ReportData,
-    Scorer,
-    TableCoverage,
-)
+from churnml.report.data import ReportData
+from churnml.report.drivers import build_drivers
+from churnml.report.movements import LedgerMonth, build_movements
+from churnml.report.papers import Papers, TableCoverage
+from churnml.report.quarter import build_quarter, lead_of
+from churnml.report.told import stored_reason
+from churnml.report.trust import CalibrationBin, Evaluation, Metric, Scorer, build_trust
 from churnml.store.rows import AccountRow, Book, ScoreRow, ScoringRun
 
 MONDAY = datetime(2024, 3, 4)
@@ -116,6 +113,26 @@ def evaluation() -> Evaluation:
     return an_evaluation()
 
 
+def whole(told: dict[str, Any]) -> ReportData:
+    book, accounts = told["book"], told["accounts"]
+    return ReportData(
+        company=told["company"],
+        currency=told["currency"],
+        language=told["language"],
+        created_at=told["created_at"],
+        as_of=book.run.as_of.date() if book else None,
+        data_through=book.run.data_through if book else None,
+        unpromoted=bool(book and book.run.alias == "challenger"),
+        quarter=build_quarter(book, accounts, stored_reason, lambda row: row.play),
+        drivers=build_drivers(book, lead_of(book)),
+        movements=build_movements(told["ledger"]),
+        trust=build_trust(told["evaluations"]),
+        papers=Papers(
+            tuple(told["coverage"]), dict(book.run.drift) if book else {}, told["versions"]
+        ),
+    )
+
+
 @pytest.fixture
 def report_of() -> Callable[..., ReportData]:
     """A report of these scores; whatever else is given replaces the default."""
@@ -148,7 +165,7 @@ def report_of() -> Callable[..., ReportData]:
             ],
             "versions": {"churnml": "0.1.0", "churn": "v1"},
         }
-        return build_report(**{**told, **other})
+        return whole({**told, **other})
 
     return make
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 import numpy as np
 import pytest
 
 from churnml.errors import ChurnmlError
-from churnml.report.build import build_report, independent_range, share_interval
-from churnml.report.model import CalibrationBin, Evaluation, LedgerMonth, ReportData
+from churnml.report.data import ReportData
+from churnml.report.money import share_interval
+from churnml.report.movements import LedgerMonth
+from churnml.report.quarter import independent_range
 from churnml.report.render import render_json
+from churnml.report.trust import CalibrationBin, Evaluation
 from churnml.store.rows import ScoreRow
 
 ReportOf = Callable[..., ReportData]
@@ -21,7 +24,7 @@ ScoreOf = Callable[..., ScoreRow]
 
 def test_mrr_at_risk_is_the_sum_of_probability_times_mrr(report_of: ReportOf) -> None:
     data = report_of()
-    outlook = data.outlook("churn")
+    outlook = data.quarter.outlook("churn")
     assert outlook is not None
     assert outlook.expected_mrr == pytest.approx(0.6 * 100_000 + 0.05 * 25_050)
     assert outlook.expected_accounts == pytest.approx(0.65)
@@ -33,16 +36,16 @@ def test_an_account_that_was_not_judged_is_shown_as_such_and_never_as_safe(
     report_of: ReportOf,
 ) -> None:
     data = report_of()
-    assert (data.accounts, data.mrr) == (3, 133_075)
-    assert (data.unscored_accounts, data.unscored_mrr) == (1, 8_025)
-    assert [(tier.tier, tier.accounts, tier.mrr) for tier in data.tiers] == [
+    assert (data.quarter.accounts, data.quarter.mrr) == (3, 133_075)
+    assert (data.quarter.unscored_accounts, data.quarter.unscored_mrr) == (1, 8_025)
+    assert [(tier.tier, tier.accounts, tier.mrr) for tier in data.quarter.tiers] == [
         ("critical", 1, 100_000),
         ("high", 0, 0),
         ("medium", 0, 0),
         ("low", 1, 25_050),
         ("unknown", 1, 8_025),
     ]
-    assert sum(tier.mrr for tier in data.tiers) == data.mrr
+    assert sum(tier.mrr for tier in data.quarter.tiers) == data.quarter.mrr
 
 
 def test_the_range_of_one_account_is_nothing_or_all_of_it() -> None:
@@ -70,9 +73,9 @@ def test_the_accounts_to_look_at_first_are_those_with_most_mrr_at_risk(
     rows = [score_of(f"a{number:02d}", 0.01 * number, 100.0) for number in range(1, 31)]
     rows.append(score_of("small_but_certain", 0.99, 1.0))
     data = report_of(rows)
-    assert [line.account_id for line in data.first] == [f"a{n}" for n in range(30, 20, -1)]
-    assert data.first[0].reason == "because usage_trend"
-    assert data.first[0].csm_id == "mia"
+    assert [line.account_id for line in data.quarter.first] == [f"a{n}" for n in range(30, 20, -1)]
+    assert data.quarter.first[0].reason == "because usage_trend"
+    assert data.quarter.first[0].csm_id == "mia"
 
 
 def test_drivers_share_out_all_mrr_at_risk_and_nothing_twice(
@@ -85,13 +88,15 @@ def test_drivers_share_out_all_mrr_at_risk_and_nothing_twice(
         score_of("d", 0.9, 500.0, None, tier="critical"),
     ]
     data = report_of(rows)
-    outlook = data.outlook("churn")
+    outlook = data.quarter.outlook("churn")
     assert outlook is not None
-    assert [item.driver for item in data.drivers] == ["key_users", "support", ""]
-    assert sum(item.mrr_at_risk for item in data.drivers) == pytest.approx(outlook.expected_mrr)
-    assert data.drivers[0].mrr_at_risk == pytest.approx(6_000)
-    assert data.drivers[0].high_mrr_at_risk == pytest.approx(5_000)
-    assert sum(item.accounts for item in data.drivers) == 4
+    assert [item.driver for item in data.drivers.risks] == ["key_users", "support", ""]
+    assert sum(item.mrr_at_risk for item in data.drivers.risks) == pytest.approx(
+        outlook.expected_mrr
+    )
+    assert data.drivers.risks[0].mrr_at_risk == pytest.approx(6_000)
+    assert data.drivers.risks[0].high_mrr_at_risk == pytest.approx(5_000)
+    assert sum(item.accounts for item in data.drivers.risks) == 4
 
 
 def test_a_month_that_does_not_tie_by_one_cent_is_refused(
@@ -110,7 +115,7 @@ def test_a_month_that_does_not_begin_where_the_last_one_ended_is_refused(
 
 
 def test_grr_and_nrr_are_the_mean_share_kept_over_full_months(report_of: ReportOf) -> None:
-    kept = report_of().kept
+    kept = report_of().movements.kept
     assert kept is not None
     assert kept.months == 2
     assert kept.grr == pytest.approx((0.9005 * 1.0) ** 0.5)
@@ -121,34 +126,23 @@ def test_without_churn_scores_the_report_speaks_of_the_next_target(
     report_of: ReportOf, score_of: ScoreOf
 ) -> None:
     data = report_of([score_of("a", 0.2, target="expansion")])
-    assert data.lead == "expansion"
-    assert data.unscored_accounts == 0
+    assert data.quarter.lead == "expansion"
+    assert data.quarter.unscored_accounts == 0
 
 
-def test_before_the_first_scoring_there_is_no_number_about_the_future() -> None:
-    data = build_report(
-        company="acme",
-        currency="USD",
-        language="en",
-        created_at=datetime(2024, 3, 4),
-        book=None,
-        accounts=(),
-        ledger=(),
-        evaluations=(),
-        coverage=(),
-        versions={},
-    )
-    assert data.lead is None
+def test_before_the_first_scoring_there_is_no_number_about_the_future(report_of: ReportOf) -> None:
+    data = report_of(book=None, accounts=(), ledger=(), evaluations=(), coverage=())
+    assert data.quarter.lead is None
     assert data.as_of is None
-    assert data.outlooks == ()
+    assert data.quarter.outlooks == ()
 
 
 def test_a_calibration_bin_gets_an_interval_that_counts_each_account_once(
     report_of: ReportOf, evaluation: Evaluation
 ) -> None:
-    wide = report_of(evaluations=[evaluation]).evaluations[0].calibration[1]
+    wide = report_of(evaluations=[evaluation]).trust.evaluations[0].calibration[1]
     narrow = replace(evaluation, accounts=evaluation.rows)
-    tight = report_of(evaluations=[narrow]).evaluations[0].calibration[1]
+    tight = report_of(evaluations=[narrow]).trust.evaluations[0].calibration[1]
     assert wide.low is not None
     assert tight.low is not None
     assert wide.low < tight.low < 0.31
@@ -159,7 +153,7 @@ def test_an_interval_that_was_handed_in_is_kept(
     report_of: ReportOf, evaluation: Evaluation
 ) -> None:
     own = replace(evaluation, calibration=(CalibrationBin(10, 0.1, 0.2, 0.15, 0.25),))
-    assert report_of(evaluations=[own]).evaluations[0].calibration == own.calibration
+    assert report_of(evaluations=[own]).trust.evaluations[0].calibration == own.calibration
 
 
 def test_the_data_can_be_written_as_json(report_of: ReportOf) -> None:
