@@ -115,7 +115,7 @@ class Contest:
         """That quantile of the time to be answered where so many callers share each process, first
         come first served, and ask again at once: the sum of so many calls in a row."""
         return median(
-            max(_quantile(_in_a_row(calls, waiting), share) for calls in turn)
+            max(_quantile(_in_a_row(one.took_ms, waiting), share) for one in turn)
             for turn in self.calls
         )
 
