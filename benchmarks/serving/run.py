@@ -222,8 +222,9 @@ def memory(given: argparse.Namespace, made: Inputs, ours: Server, console: Conso
         table.add_column(head)
     marks: list[tuple[int, dict[int, float]]] = []
     sent = 0
+    until = time.monotonic() + given.memory_seconds
     for upto in (given.warm, given.warm + given.more):
-        while sent < upto * WORKERS:
+        while sent < upto * WORKERS and time.monotonic() < until:
             turn = ours.drive(words, given.seconds, given.connections)
             sent, failed = sent + turn.requests, failed + turn.failed
         marks.append((sent // WORKERS, ours.workers_mb()))
@@ -232,6 +233,8 @@ def memory(given: argparse.Namespace, made: Inputs, ours: Server, console: Conso
         )
     console.print(table)
     (_, before), (_, after) = marks
+    if marks[1][0] < given.warm + given.more:
+        console.print("- stopped early: too slow for so many requests within --memory-seconds")
     if before.keys() != after.keys():
         console.print("- workers were replaced in between")
     for pid in before.keys() & after.keys():
@@ -260,6 +263,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--more", type=int, default=50_000, help="requests to each worker while it counts; 0: don't"
+    )
+    parser.add_argument(
+        "--memory-seconds", type=float, default=240, help="for all of those, at most"
     )
     parser.add_argument("--no-mlflow", action="store_true", help="leave the peer out")
     return parser.parse_args()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +21,12 @@ log = logging.getLogger("churnml.serve")
 # Health is BentoML's: it asks the service's hooks.
 HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
 TIMEOUT_S = 60.0
+# A connection stays with the worker that took it, and one that happens to be idle takes several at once: a
+# client's few connections may all end with one worker while the others sleep. So a client is asked to
+# connect anew after so many answers on average (it loses nothing: the answer says so), and an
+# idle worker is the first to take it.
+ANSWERS_A_CONNECTION = 100
+_HTTP_1 = ("1.0", "1.1")
 TOO_LATE = Problem(504, "The answer was not ready in time. Ask for fewer items at a time.")
 
 
@@ -75,6 +82,8 @@ async def within(seconds: float, app: ASGIApp, scope: Scope, receive: Receive, s
         if not begun:
             begun = True
             limit.reschedule(None)
+            if scope["http_version"] in _HTTP_1 and random.random() * ANSWERS_A_CONNECTION < 1:
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
         await send(message)
 
     try:

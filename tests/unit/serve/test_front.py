@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from churnml.serve import front
 from churnml.serve.front import Front, Split
 
 BROKE = (
@@ -114,3 +115,14 @@ def test_a_timeout_of_the_app_s_own_is_not_taken_for_ours() -> None:
 
     with pytest.raises(TimeoutError, match="the database"):
         TestClient(Split(fails, fails)).get("/v1/models")
+
+
+def test_a_client_is_asked_to_connect_anew_now_and_then_and_loses_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = TestClient(Split(ours, ours))
+    drawn = iter([0.5, 0.0099, 0.01])
+    monkeypatch.setattr(front.random, "random", lambda: next(drawn))
+    answers = [client.get("/v1/models") for _ in range(3)]
+    assert [answer.headers.get("connection") for answer in answers] == [None, "close", None]
+    assert {answer.text for answer in answers} == {"ours /v1/models"}
