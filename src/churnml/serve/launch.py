@@ -29,6 +29,8 @@ ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "true",
     "OMP_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "passive",
+    # Else each thread that ever read the store keeps megabytes of its own.
+    "MALLOC_ARENA_MAX": "2",
 }
 
 
