@@ -11,12 +11,13 @@ import argparse
 import json
 import math
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,7 +26,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.serving.inside import Called, Callers
-from benchmarks.serving.servers import Driven, Server, start_mlflow, start_ours, start_yardstick
+from benchmarks.serving.servers import (
+    Driven,
+    Server,
+    machine_seconds,
+    start_mlflow,
+    start_ours,
+    start_yardstick,
+)
 from churnml.scoring.champions import current_champion
 from churnml.scoring.registry import CHAMPION, registered_name
 from churnml.stages.project import Project, open_project
@@ -97,6 +105,7 @@ class Contest:
 
     turns: dict[str, list[Driven]]
     calls: list[list[Called]]
+    busy_elsewhere: list[float] = field(default_factory=list)  # while they were called
 
     def of(self, name: str, figure: str) -> float:
         """The median of a figure over the turns."""
@@ -146,7 +155,11 @@ def contest(
     for _ in range(given.turns):
         for name, (server, words) in asked.items():
             found.turns[name].append(server.drive(words, given.seconds, given.connections))
+        before = machine_seconds()
         found.calls.append(callers.call(given.seconds))
+        busy, total = (b - a for a, b in zip(before, machine_seconds(), strict=True))
+        own = sum(one.cpu_seconds for one in found.calls[-1])
+        found.busy_elsewhere.append(max(0.0, busy - own) / total)
     return found
 
 
@@ -174,7 +187,8 @@ def show(given: argparse.Namespace, found: Contest, console: Console) -> None:
     alone, waiting = found.called_per_second(given.seconds), given.connections // WORKERS
     table.add_row(
         f"{INSIDE}, {WORKERS} processes", f"{alone:,.0f}", f"{found.called_ms(0.5, 1):.2f}",
-        f"{found.called_ms(0.99, 1):.2f}", f"{found.called_cpu_ms():.3f}", "", "",
+        f"{found.called_ms(0.99, 1):.2f}", f"{found.called_cpu_ms():.3f}", "",
+        f"{median(found.busy_elsewhere):.0%}",
     )  # fmt: skip
     fair = found.called_ms(0.99, waiting)
     table.add_row(
@@ -193,6 +207,8 @@ def show(given: argparse.Namespace, found: Contest, console: Console) -> None:
               share >= GOAL_SHARE),
         _goal(f"score and reasons: p99 {times:.2f} times that of {given.connections} callers without a "
               f"server (goal {GOAL_TIMES:g})", times <= GOAL_TIMES),
+        f"score and reasons: {found.called_cpu_ms() / found.of(SCORED, 'cpu_ms'):.0%} of its CPU is the "
+        "call's own; on a busy machine this says more",
         f"score and reasons: p99 {found.of(SCORED, 'p99_ms') / single:.1f} times one call without a "
         f"server; {waiting} callers a process wait {waiting} calls whatever serves them",
     ]  # fmt: skip
@@ -233,17 +249,17 @@ def memory(given: argparse.Namespace, made: Inputs, ours: Server, console: Conso
         )
     console.print(table)
     (_, before), (_, after) = marks
-    if marks[1][0] < given.warm + given.more:
+    (first, before), (last, after) = marks
+    whole = last >= given.warm + given.more
+    if not whole:
         console.print("- stopped early: too slow for so many requests within --memory-seconds")
     if before.keys() != after.keys():
         console.print("- workers were replaced in between")
     for pid in before.keys() & after.keys():
         grown = after[pid] - before[pid]
-        more = marks[1][0] - marks[0][0]
-        console.print(
-            "- " + _goal(f"worker {pid} grew by {grown:.1f} MB over about {more:,} requests "
-                         f"(goal under {GOAL_MB:g})", grown < GOAL_MB)
-        )  # fmt: skip
+        text = f"worker {pid} grew by {grown:.1f} MB over about {last - first:,} requests"
+        judged = _goal(f"{text} (goal under {GOAL_MB:g})", grown < GOAL_MB) if whole else text
+        console.print(f"- {judged}")
     return failed
 
 
@@ -274,6 +290,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Start all, measure, print. Returns 1 if a request failed."""
     given = arguments()
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(width=None if sys.stdout.isatty() else 150)  # in a file no line is broken
     project = open_project(given.project)
     began, failed = time.monotonic(), 0

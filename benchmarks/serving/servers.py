@@ -96,7 +96,7 @@ class Server:
     def drive(self, words: Sequence[str], seconds: float, connections: int) -> Driven:
         """Let wrk ask for so long. words: what requests.lua is told."""
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s"]
-        cpu, machine = self.cpu_seconds(), _machine()
+        cpu, machine = self.cpu_seconds(), machine_seconds()
         began = os.times()
         done = subprocess.run(
             [*command, "-s", str(REQUESTS), self.url, "--", *words],
@@ -106,7 +106,9 @@ class Server:
         said = json.loads(done.stdout.strip().splitlines()[-1])
         wrk = ended.children_user + ended.children_system
         wrk -= began.children_user + began.children_system
-        busy, total = (after - before for after, before in zip(_machine(), machine, strict=True))
+        busy, total = (
+            after - before for after, before in zip(machine_seconds(), machine, strict=True)
+        )
         return Driven(
             **said,
             cpu_ms=own / max(said["requests"], 1) * 1e3,
@@ -122,7 +124,7 @@ class Server:
             one.kill()
 
 
-def _machine() -> tuple[float, float]:
+def machine_seconds() -> tuple[float, float]:
     """Seconds that the cores were busy, and all seconds."""
     times = psutil.cpu_times()
     total = sum(times[:8])
