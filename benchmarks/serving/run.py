@@ -248,7 +248,6 @@ def memory(given: argparse.Namespace, made: Inputs, ours: Server, console: Conso
             f"{marks[-1][0]:,}", ", ".join(f"{pid}: {mb:.1f}" for pid, mb in marks[-1][1].items())
         )
     console.print(table)
-    (_, before), (_, after) = marks
     (first, before), (last, after) = marks
     whole = last >= given.warm + given.more
     if not whole:
