@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import os
 from pathlib import Path
+from typing import Any, cast
 
 # Read when BentoML is imported. Its spans are kept for an exporter that is not there (4 kB a request),
 # and it reports use to its makers unless this is the very word true.
@@ -19,17 +20,15 @@ from starlette.exceptions import HTTPException
 
 from churnml.serve.app import build_app
 from churnml.serve.desk import Desk
+from churnml.serve.front import Front
+from churnml.serve.launch import ENVIRONMENT, workers
 from churnml.serve.resources import rows_answer
 from churnml.serve.schema import FeatureRow, FeatureValue
 
 PROJECT = "CHURNML_PROJECT"
-# Every worker of a bento has them too, whoever starts it. One thread: see DESIGN, LightGBM.
-ENVIRONMENT = {
-    "OTEL_SDK_DISABLED": "true",
-    "BENTOML_DO_NOT_TRACK": "true",
-    "OMP_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "passive",
-}
+# They only read the store and share one interpreter lock: more of them wait longer for it, and each
+# keeps memory of its own (its malloc arena, the pages of its connection).
+THREADS = 8
 
 # Nothing is read yet: `bentoml build` imports this file where there is no project.
 desk = Desk(Path(os.environ.get(PROJECT) or "."))
@@ -37,19 +36,23 @@ desk = Desk(Path(os.environ.get(PROJECT) or "."))
 
 @bentoml.service(
     name="churnml",
-    workers=1,
+    workers=workers(os.environ),
     traffic={"timeout": 60},
     http={"port": 3000},
     # Its labels are raw paths; ours are in metrics.py, under the same /metrics.
     metrics={"enabled": False},
-    logging={"access": {"enabled": True, "skip_paths": ["/livez", "/readyz", "/metrics"]}},
+    # It prints paths, and with them account ids.
+    logging={"access": {"enabled": False}},
+    # Every worker of a bento has them too, whoever starts it.
     envs=[{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
 )
-@bentoml.asgi_app(build_app(desk), path="/", name="v1")
 class ChurnService:
-    """Scores, reasons and actions of the accounts of one project."""
+    """Scores, reasons and actions of the accounts of one project.
+
+    It has no resource of its own: `Front` (below) hands all but health to our app."""
 
     def __init__(self) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         held = desk.held(at_once=True)
         if held.bundles:
             # Fills the caches of words and numbers, so that the first request is like the others.
@@ -69,3 +72,7 @@ class ChurnService:
         if held.why_not:
             raise HTTPException(503, held.why_not)
         return True
+
+
+# By now a service of BentoML's; the type checker still sees the class.
+cast(Any, ChurnService).add_asgi_middleware(Front, ours=build_app(desk))
