@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from churnml.contract.tables import ROLES, SECONDS_SCALE
 from churnml.features.engine_events import passes
 from churnml.features.engine_scratch import Connection, Scratch
@@ -153,21 +155,26 @@ class _Work:
     def _weeks(self) -> int:
         """How many whole weeks the log reaches back: of those before it began, it tells no 0."""
         occurred, seen = AsOfView().event_days()
-        (first,) = self.scratch.rows(
-            f"select max(s.a) - min({occurred}) from events, (select distinct a from spine) s "
-            f"where {AsOfView().sees_day(seen, 's')}"
-        )[0]
-        return 1 if first is None else min(WEEKS, max(1, (int(first) + 1) // 7))
+        visible_rows = (
+            f"from events, (select distinct a from spine) s where {AsOfView().sees_day(seen, 's')}"
+        )
+        # The first row that is old enough answers; only a young log is looked at whole.
+        if self.scratch.rows(
+            f"select 1 {visible_rows} and {occurred} <= s.a - {7 * WEEKS - 1} limit 1"
+        ):
+            return WEEKS
+        (first,) = self.scratch.rows(f"select max(s.a) - min({occurred}) {visible_rows}")[0]
+        return 1 if first is None else max(1, (int(first) + 1) // 7)
 
     def _company(self, accounts: Sequence[int], weeks: int) -> dict[int, CompanyUse]:
         human = "filter (where not machine)"
         found = self._laid(
             ("n",),
             ("events", "automated", "pages", "users", "spent"),
-            f"select n, ago, sum(events) {human} as events, "
-            "sum(events) filter (where machine) as automated, "
-            f"sum(pages) {human} as pages, count(distinct u) {human} as users, "
-            f"sum(spent) {human} as spent from usage_cells group by n, ago",
+            f"select n, ago, cast(sum(events) {human} as bigint) as events, "
+            "cast(sum(events) filter (where machine) as bigint) as automated, "
+            f"cast(sum(pages) {human} as bigint) as pages, count(distinct u) {human} as users, "
+            f"cast(sum(spent) {human} as bigint) as spent from usage_cells group by n, ago",
             weeks,
         )
         visits: dict[tuple[Any, ...], dict[str, list[int]]] = {}
@@ -199,12 +206,12 @@ class _Work:
 
     def _product(self, weeks: int) -> dict[int, list[ModuleUse]]:
         """Of each account with events by people, its modules by name, events in none last."""
-        sums = ", ".join(f"sum({name}) as {name}" for name in _STAGES)
+        sums = ", ".join(f"cast(sum({name}) as bigint) as {name}" for name in _STAGES)
         found = self._laid(
             ("n", "module"),
             ("events", *_STAGES, "users"),
-            f"select n, module, ago, sum(events) as events, {sums}, count(distinct u) as users "
-            "from usage_cells where not machine group by n, module, ago",
+            f"select n, module, ago, cast(sum(events) as bigint) as events, {sums}, "
+            "count(distinct u) as users from usage_cells where not machine group by n, module, ago",
             weeks,
         )
         modules: dict[int, list[ModuleUse]] = {}
@@ -226,7 +233,7 @@ class _Work:
         found = self._laid(
             ("n", "place"),
             ("events", "users"),
-            "select n, place, ago, sum(events) as events, count(distinct u) as users "
+            "select n, place, ago, cast(sum(events) as bigint) as events, count(distinct u) as users "
             "from usage_cells group by n, place, ago",
             weeks,
         )
@@ -274,13 +281,24 @@ class _Work:
         self, keys: tuple[str, ...], names: tuple[str, ...], sql: str, weeks: int
     ) -> dict[tuple[Any, ...], dict[str, list[int]]]:
         """The rows of a query with the column `ago` as lists of weeks, by their key and name."""
-        found: dict[tuple[Any, ...], dict[str, list[int]]] = {}
-        for row in self.scratch.rows(f"select {', '.join((*keys, 'ago', *names))} from ({sql})"):
-            key = row[: len(keys)]
-            lists = found.get(key)
-            if lists is None:
-                lists = found[key] = {name: [0] * weeks for name in names}
-            week = weeks - 1 - row[len(keys)]
-            for name, value in zip(names, row[len(keys) + 1 :], strict=True):
-                lists[name][week] = value or 0
-        return found
+        columns = self._connection.execute(sql).fetchnumpy()
+        firsts: dict[tuple[Any, ...], int] = {}
+        told = zip(*(_plain(columns[key]) for key in keys), strict=True)
+        places = np.array([firsts.setdefault(key, len(firsts)) for key in told], dtype=np.int64)
+        weekly = {}
+        for name in names:
+            laid = np.zeros((len(firsts), weeks), dtype=np.int64)
+            # No event by people in a week: their sum is missing there, and nothing was done.
+            values = np.ma.filled(np.ma.asarray(columns[name]), 0)
+            laid[places, weeks - 1 - columns["ago"]] = values
+            weekly[name] = laid.tolist()
+        return {
+            key: {name: lists[place] for name, lists in weekly.items()}
+            for key, place in firsts.items()
+        }
+
+
+def _plain(column: Any) -> list[Any]:
+    """A column as Python's values, None where missing."""
+    values: list[Any] = np.ma.asarray(column).tolist()
+    return values
