@@ -23,6 +23,7 @@ from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import current_champion, current_version, kept_bundle
 from churnml.scoring.explainer import warm
 from churnml.scoring.health_definition import HealthDefinition, all_definitions
+from churnml.serve.cache import Cache
 from churnml.serve.schema import unavailable
 from churnml.stages.beside import health_definitions
 from churnml.stages.project import CONFIG_NAME, Project, open_project
@@ -55,6 +56,11 @@ class Held:
     categories: frozenset[str] = frozenset()
     why_not: str | None = "The service is still starting."
 
+    @property
+    def asks_quickly(self) -> bool:
+        """Whether a question to the store takes microseconds, and may be asked on the loop."""
+        return (self.store_url or "").startswith("sqlite")
+
     def need_config(self) -> Config:
         """The configuration. Raises: Problem 503 without it."""
         if self.config is None:
@@ -78,6 +84,7 @@ class Desk:
         self._held = Held()
         self._signature: Signature | None = None
         self._checked = -CHECK_EVERY_S
+        self.answers = Cache()
 
     def held(self, at_once: bool = False) -> Held:
         """The present state, read again where the project changed since (looked at now and then).
