@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,10 @@ import orjson
 from starlette.requests import Request
 
 from churnml.serve.problems import FieldError, Problem, refused
+from churnml.serve.replies import in_thread
 
 MOST_BYTES = 10_000_000
+LARGE = 65_536  # what takes longer to parse than to hand to a thread
 MOST_DEPTH = 64  # the deepest body that any endpoint knows has four levels
 
 _OPENING, _CLOSING = b"[{", b"]}"
@@ -33,7 +37,10 @@ async def read_json(request: Request) -> Any:
     is no JSON, 422 for one that is nested too deep, names a field twice or holds NaN or an infinity.
     """
     _check_kind(request)
-    return parse_json(await _read(request))
+    body = await _read(request)
+    if len(body) > LARGE:
+        return await in_thread(partial(parse_json, body))
+    return parse_json(body)
 
 
 def _check_kind(request: Request) -> None:
@@ -107,12 +114,13 @@ def _is_deeper_than(body: bytes, levels: int) -> bool:
 def _named_twice(body: bytes) -> list[str]:
     """Names that some object gives twice. Parsers differ in which of the two counts: nobody can mean it."""
     twice: dict[str, None] = {}
+    if b":" not in body:
+        return []
 
     def note(pairs: list[tuple[str, Any]]) -> None:
-        names = {name for name, _ in pairs}
-        if len(names) < len(pairs):
-            seen: set[str] = set()
-            twice.update((name, None) for name, _ in pairs if name in seen or seen.add(name))
+        if len(dict(pairs)) < len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            twice.update((name, None) for name, count in counts.items() if count > 1)
 
     try:
         json.loads(body, object_pairs_hook=note, parse_int=len, parse_float=len)
