@@ -86,6 +86,15 @@ class Desk:
         self._checked = -CHECK_EVERY_S
         self.answers = Cache()
 
+    @property
+    def present(self) -> Held:
+        """The state as it was when somebody last looked. Takes no time."""
+        return self._held
+
+    def now(self) -> datetime:
+        """The moment, naive UTC."""
+        return self._now()
+
     def held(self, at_once: bool = False) -> Held:
         """The present state, read again where the project changed since (looked at now and then).
 
