@@ -111,18 +111,9 @@ class Desk:
                 self._lock.release()
         return self._held
 
-    @property
-    def present(self) -> Held:
-        """The present state as it is, without a look at the project: for the loop, which must not wait."""
-        return self._held
-
     def due(self) -> bool:
         """Whether the project is to be looked at again: `held` would, and may take its time."""
         return time.monotonic() - self._checked >= CHECK_EVERY_S
-
-    def now(self) -> datetime:
-        """The clock, naive UTC."""
-        return self._now()
 
     def is_stale(self, held: Held, data_through: datetime) -> bool:
         """Whether scores of data up to that moment are older than the company allows."""
