@@ -130,9 +130,10 @@ class ProblemShape(TypedDict, total=False):
 class ResultShape(TypedDict):
     """One item of a batch."""
 
-    account_id: str
-    status: Literal["ok", "not_found"]
+    account_id: Annotated[str | None, Field(description="Null where the item says none.")]
+    status: Literal["ok", "not_found", "refused"]
     scores: list[ScoreShape]
+    errors: Annotated[list[FaultShape], Field(description="What is wrong with the item.")]
 
 
 class ResultsShape(TypedDict):

@@ -205,41 +205,92 @@ def test_an_integer_a_null_and_an_unseen_category_are_no_faults(client: TestClie
     assert answer.status_code == 200
 
 
-def test_every_fault_of_a_request_is_named_by_its_path(client: TestClient) -> None:
-    rows = [
+def test_a_wrong_item_is_refused_alone_with_the_path_to_each_of_its_faults(
+    client: TestClient,
+) -> None:
+    rows: list[Any] = [
+        {"account_id": "good", "features": ROW},
         {"account_id": "x", "features": {"events_28d_per_week": "many", "segment": 3}},
         {"account_id": "y", "features": {"nonsense": 1}},
+        {"account_id": "good too", "features": {**ROW, "events_change_28d_share": 0.8}},
+        {"account_id": "good", "features": ROW},
     ]
-    assert faults(score(client, {"rows": rows})) == {
-        "rows[0].features.events_28d_per_week": "found text; expected a number or null",
-        "rows[0].features.segment": "found a number; expected text or null",
-        "rows[1].features.nonsense": "unknown feature; GET /v1/models lists those that the models use",
+    response = score(client, {"rows": rows})
+    assert response.status_code == 200
+    results = response.json()["results"]
+    assert [(item["account_id"], item["status"]) for item in results] == [
+        ("good", "ok"), ("x", "refused"), ("y", "refused"), ("good too", "ok"), ("good", "ok"),
+    ]  # fmt: skip
+    assert {error["where"]: error["message"] for item in results for error in item["errors"]} == {
+        "rows[1].features.events_28d_per_week": "found text; expected a number or null",
+        "rows[1].features.segment": "found a number; expected text or null",
+        "rows[2].features.nonsense": "unknown feature; GET /v1/models lists those that the models use",
     }
+    assert [bool(item["scores"]) for item in results] == [True, False, False, True, True]
+    # The neighbours are scored as they would be without them.
+    alone = score(client, {"rows": [rows[0], rows[3]]}).json()["results"]
+    assert [results[0], results[3]] == alone
+    assert results[4]["scores"] == results[0]["scores"]
+
+
+@pytest.mark.parametrize(
+    ("item", "where"),
+    [
+        ({"account_id": "x", "features": {}}, "rows[1].features"),
+        ({"account_id": "x"}, "rows[1].features"),
+        ({"account_id": "x", "features": ROW, "extra": 1}, "rows[1].extra"),
+        ({"account_id": "x", "features": {"events_7d": True}}, "rows[1].features.events_7d"),
+        ({"account_id": "x", "features": {"events_7d": [1]}}, "rows[1].features.events_7d"),
+        ({"account_id": "", "features": ROW}, "rows[1].account_id"),
+        ({"account_id": "a\u0000", "features": ROW}, "rows[1].account_id"),
+        ({"account_id": 7, "features": ROW}, "rows[1].account_id"),
+        ({"features": ROW}, "rows[1].account_id"),
+        (None, "rows[1]"),
+        ("text", "rows[1]"),
+        ([], "rows[1]"),
+    ],
+    ids=lambda value: json.dumps(value)[:60],
+)
+def test_a_row_that_cannot_be_fails_no_neighbour(client: TestClient, item: Any, where: str) -> None:
+    good = {"account_id": "good", "features": ROW}
+    first, wrong, last = score(client, {"rows": [good, item, good]}).json()["results"]
+    assert (first["status"], wrong["status"], last["status"]) == ("ok", "refused", "ok")
+    assert first["scores"] == last["scores"] != []
+    assert (wrong["scores"], [error["where"] for error in wrong["errors"]]) == ([], [where])
+    said = item.get("account_id") if isinstance(item, dict) else None
+    assert wrong["account_id"] == (said if said == "x" else None)
+
+
+@pytest.mark.parametrize("item", [1, "", "a" * 256, None, {}, "a\u0000b"])
+def test_an_id_that_cannot_be_fails_no_neighbour(client: TestClient, item: Any) -> None:
+    first, wrong, unknown, last = score(client, {"accounts": ["a1", item, "nobody", "a2"]}).json()[
+        "results"
+    ]
+    assert (wrong["status"], wrong["account_id"]) == ("refused", None)
+    assert [error["where"] for error in wrong["errors"]] == ["accounts[1]"]
+    assert (unknown["status"], unknown["errors"][0]["where"]) == ("not_found", "accounts[2]")
+    assert (first["status"], last["status"], first["errors"]) == ("ok", "ok", [])
+
+
+def test_a_batch_of_wrong_items_alone_is_answered(client: TestClient) -> None:
+    results = score(client, {"rows": [1, 2]}).json()["results"]
+    assert [item["status"] for item in results] == ["refused"] * 2
 
 
 @pytest.mark.parametrize(
     ("body", "where"),
     [
         ({"accounts": ["a1"], "colour": 1}, "colour"),
-        ({"accounts": [1]}, "accounts[0]"),
-        ({"accounts": [""]}, "accounts[0]"),
         ({"accounts": "a1"}, "accounts"),
+        ({"accounts": None}, "accounts"),
         ({"accounts": []}, "accounts"),
+        ({"rows": []}, "rows"),
+        ({"rows": {}}, "rows"),
         ({"accounts": ["a"] * 1001}, "accounts"),
+        ({"rows": [{}] * 1001}, "rows"),
         ({"accounts": ["a1"], "target": "weather"}, "target"),
         ({"accounts": ["a1"], "target": 3}, "target"),
         ({"rows": [{"account_id": "x", "features": ROW}], "target": "expansion"}, "target"),
-        ({"rows": [{"account_id": "x", "features": {}}]}, "rows[0].features"),
-        ({"rows": [{"account_id": "x"}]}, "rows[0].features"),
-        ({"rows": [{"account_id": "x", "features": ROW, "extra": 1}]}, "rows[0].extra"),
-        (
-            {"rows": [{"account_id": "x", "features": {"events_7d": True}}]},
-            "rows[0].features.events_7d",
-        ),
-        (
-            {"rows": [{"account_id": "x", "features": {"events_7d": [1]}}]},
-            "rows[0].features.events_7d",
-        ),
         ({"accounts": ["a1"], "rows": [{"account_id": "x", "features": ROW}]}, "(body)"),
         ({}, "(body)"),
         ([], "(body)"),
