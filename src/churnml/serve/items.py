@@ -12,7 +12,10 @@ from churnml.serve.problems import MOST_ERRORS
 from churnml.serve.schema import Batch, FeatureRow, Wrong, unavailable
 
 Answer = dict[str, Any]
-NOT_IN_BOOK = "not in the book; expected an account that pays, is old enough to judge and is not leaving already"
+NOT_IN_BOOK = (
+    "not in the book; expected an account that pays, is old enough to judge and is not leaving "
+    "already"
+)
 
 
 def batch_answer(desk: Desk, held: Held, batch: Batch, lang: str) -> Answer:

@@ -41,11 +41,13 @@ Target = Literal["churn", "contraction", "expansion"]
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """The base of every body."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class FeatureRow(_Strict):
+class FeatureRow(Strict):
     """One account's features by catalogue name.
 
     Null says that there is none; a feature that is left out is scored alike, and never told as a
@@ -60,14 +62,14 @@ Item = Annotated[FeatureRow | Any, Field(union_mode="left_to_right")]
 ItemId = Annotated[AccountId | Any, Field(union_mode="left_to_right")]
 
 
-class AccountsRequest(_Strict):
+class AccountsRequest(Strict):
     """Ids in the book: what it says of them."""
 
     target: Target | None = None
     accounts: list[ItemId] = Field(min_length=1, max_length=MOST_ITEMS)
 
 
-class RowsRequest(_Strict):
+class RowsRequest(Strict):
     """Feature rows: scored now."""
 
     target: Target | None = None
@@ -105,11 +107,8 @@ def score_request(
     """
     if not isinstance(body, dict) or ("accounts" in body) == ("rows" in body):
         raise refused([FieldError("(body)", "give either accounts or rows, and not both")])
-    request: AccountsRequest | RowsRequest
-    if "accounts" in body:
-        request = checked(AccountsRequest, body)
-    else:
-        request = checked(RowsRequest, body)
+    by_id = "accounts" in body
+    request = checked(AccountsRequest, body) if by_id else checked(RowsRequest, body)
     if request.target is not None and request.target not in targets:
         served = ", ".join(targets) or "none"
         message = f"no model serves {request.target!r}; expected one of {served}"
