@@ -33,6 +33,8 @@ def _without_nul(text: str) -> str:
     return text
 
 
+# Something is said, and without the NUL that PostgreSQL cannot keep.
+SAID = r"^[^\x00]*[^\s\x00][^\x00]*$"
 AccountId = Annotated[
     str, StringConstraints(min_length=1, max_length=255), AfterValidator(_without_nul)
 ]

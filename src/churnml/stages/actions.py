@@ -153,14 +153,16 @@ def change_in(
     asked: Asked,
     now: datetime,
     until: datetime | None = None,
+    whole_id: bool = False,
 ) -> tuple[Change, ...]:
     """`change_action` in an open store. until: no moment after it can be given (default: now).
+    whole_id: the beginning of an id is none.
 
     Raises: as `change_action`.
     """
     latest = until or now
     with store.actions.changing() as pen:
-        row = find(pen.rows(), asked_id)
+        row = find(pen.rows(), asked_id, whole_id)
         if now < row.opened_at or now > latest:
             raise ConfigError(
                 f"--at: found {now:%Y-%m-%d}. Expected a moment from {row.opened_at:%Y-%m-%d}, when "
@@ -184,8 +186,12 @@ def _asked(row: ActionRow, play: Play | None, asked: Asked, now: datetime) -> tu
     return hand.judge(row, play, asked.judge or "", now)
 
 
-def find(rows: Sequence[ActionRow], asked_id: str) -> ActionRow:
-    """The action of that id, or the only one that begins so. Raises: NotFound, Refused."""
+def find(rows: Sequence[ActionRow], asked_id: str, whole_id: bool = False) -> ActionRow:
+    """The action of that id, or (but with `whole_id`) the only one that begins so.
+
+    Raises: NotFound, Refused."""
+    if whole_id:
+        rows = [row for row in rows if row.action_id == asked_id]
     found = [row for row in rows if asked_id and row.action_id.startswith(asked_id)]
     exact = [row for row in found if row.action_id == asked_id]
     if len(found) > 1 and not exact:
