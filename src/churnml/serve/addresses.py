@@ -27,5 +27,5 @@ def network_of(client: str) -> str:
     except ValueError:
         return client
     if address.version == 6 and not getattr(address, "ipv4_mapped", None):
-        return str(ipaddress.ipnetwork_of((address, 64), strict=False))
+        return str(ipaddress.ip_network((address, 64), strict=False))
     return client
