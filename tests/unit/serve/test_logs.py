@@ -152,7 +152,7 @@ def test_a_failure_is_told_by_its_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: Any) -> Any:
-        raise OSError(errno.ENOSPC, "No space left on device", "/home/mustermann")
+        raise OSError(errno.ENOSPC, "No space left on device", "mustermann/store.db")
 
     monkeypatch.setattr(resources, "models_answer", full)
     assert client_of(served).get("/v1/models").status_code == 500
