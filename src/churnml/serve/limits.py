@@ -36,7 +36,7 @@ class Limit:
 
     def _too_many(self, name: str, what: str) -> Problem:
         seconds = self._counts.get_window_stats(self._item, name).reset_time - time.time()
-        wait = max(1, math.ceil(seconds))
+        wait = max(0, math.floor(seconds)) + 1  # at the very moment there is no room yet
         return Problem(
             429,
             f"Too many {what}: at most {self.per_minute:,} a minute. Come again in {wait} s.",

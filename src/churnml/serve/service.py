@@ -17,6 +17,7 @@ import anyio.to_thread
 import bentoml
 from starlette.exceptions import HTTPException
 
+from churnml.serve import logs
 from churnml.serve.app import build_app
 from churnml.serve.desk import Desk
 from churnml.serve.resources import rows_answer
@@ -50,6 +51,7 @@ class ChurnService:
     """Scores, reasons and actions of the accounts of one project."""
 
     def __init__(self) -> None:
+        logs.set_up()
         held = desk.held(at_once=True)
         if held.bundles:
             # Fills the caches of words and numbers, so that the first request is like the others.
