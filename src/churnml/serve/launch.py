@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, NoReturn
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from churnml.errors import ChurnmlError, Refused
+from churnml.errors import ChurnmlError, ConfigError, Refused
 from churnml.serve.addresses import is_loopback
 from churnml.stages.keys import live_keys
 from churnml.stages.project import open_project
@@ -23,6 +24,17 @@ HOST = "127.0.0.1"
 SERVICE = "churnml.serve.service:ChurnService"
 # Twelve seconds on a quiet machine, minutes where two cores are shared by many: a limit, no delay.
 READY_WITHIN_S = 300.0
+WORKERS = "CHURNML_WORKERS"
+MOST_WORKERS = 256
+# What each worker needs. One thread for LightGBM: more wait for each other as soon as all workers score.
+ENVIRONMENT = {
+    "OTEL_SDK_DISABLED": "true",
+    "BENTOML_DO_NOT_TRACK": "true",
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "passive",
+    # Else each thread that ever read the store keeps megabytes of its own.
+    "MALLOC_ARENA_MAX": "2",
+}
 
 
 def check_port(port: int, host: str = HOST) -> None:
@@ -68,22 +80,36 @@ def command(port: int, host: str = HOST) -> list[str]:
 
 
 def environment(project: Path) -> dict[str, str]:
-    """This process's environment with what the service reads."""
-    # The words of service.ENVIRONMENT, which cannot be imported without BentoML's three seconds.
-    return {
-        **os.environ,
-        "CHURNML_PROJECT": str(project.resolve()),
-        "OTEL_SDK_DISABLED": os.environ.get("OTEL_SDK_DISABLED", "true"),
-        "BENTOML_DO_NOT_TRACK": "true",
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
-    }
+    """This process's environment with what the service reads.
+
+    Raises: ConfigError if what is set there cannot be.
+    """
+    workers(os.environ)
+    ours = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
+    # Any other word than this one is no refusal to BentoML.
+    ours["BENTOML_DO_NOT_TRACK"] = "true"
+    return {**os.environ, "CHURNML_PROJECT": str(project.resolve()), **ours}
+
+
+def workers(environment: Mapping[str, str]) -> int:
+    """How many processes answer: CHURNML_WORKERS, or two, so that a large request delays not all.
+
+    Raises: ConfigError if it is no positive whole number.
+    """
+    said = environment.get(WORKERS, "").strip() or "2"
+    if not (said.isascii() and said.isdigit() and 0 < int(said) <= MOST_WORKERS):
+        raise ConfigError(
+            f"{WORKERS}: found {said[:40]!r}. Expected a whole number from 1 to {MOST_WORKERS}, at most "
+            "the machine's cores. Correct it, or unset it for 2."
+        )
+    return int(said)
 
 
 def serve(project: Path, port: int, host: str = HOST) -> NoReturn:
     """Become the service: this process is replaced, so that signals reach it directly.
 
-    Raises: ChurnmlError if the port is taken; Refused outside loopback without a live key.
+    Raises: ChurnmlError if the port is taken; Refused outside loopback without a live key; ConfigError
+    for a wrong CHURNML_WORKERS.
     """
     check_keys(project, host)
     check_port(port, host)
@@ -97,7 +123,7 @@ def start(project: Path, port: int, log: IO[bytes] | None = None) -> subprocess.
 
     It gets a process group of its own, so that `stop` reaches BentoML's workers too.
 
-    Raises: ChurnmlError if the port is taken.
+    Raises: ChurnmlError if the port is taken; ConfigError for a wrong CHURNML_WORKERS.
     """
     check_port(port)
     out = subprocess.DEVNULL if log is None else log

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from churnml.errors import ChurnmlError
+from churnml.errors import ChurnmlError, ConfigError
 from churnml.serve import launch
 
 
@@ -44,3 +44,17 @@ def test_the_child_knows_its_project_and_sends_no_traces(tmp_path: Path) -> None
     assert told["CHURNML_PROJECT"] == str(tmp_path.resolve())
     assert told["BENTOML_DO_NOT_TRACK"] == "true"
     assert told["OTEL_SDK_DISABLED"] == "true"
+
+
+def test_two_workers_unless_the_environment_says_otherwise() -> None:
+    assert launch.workers({}) == launch.workers({"CHURNML_WORKERS": " "}) == 2
+    assert launch.workers({"CHURNML_WORKERS": "5"}) == 5
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "two", "1.5", "²", "99999"])
+def test_a_wrong_number_of_workers_is_refused_before_anything_starts(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHURNML_WORKERS", said)
+    with pytest.raises(ConfigError, match="Expected a whole number from 1 to 256"):
+        launch.start(tmp_path, launch.free_port())
