@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 from starlette.responses import Response
 
-from churnml.serve import resources
+from churnml.serve import examples, resources
 from churnml.serve.endpoints import JSON, Answer, Asked, Endpoint
 from churnml.serve.query import Date, Flag, Language, Query
 from churnml.serve.replies import in_thread
@@ -68,7 +68,7 @@ ENDPOINTS = (
         "the configuration, the language, actions and notes: send it back in If-None-Match.",
         handler=account,
         answers={
-            200: Answer("The account.", {JSON: AccountShape}, headers=HEADERS),
+            200: Answer("The account.", {JSON: AccountShape}, examples.ACCOUNT, HEADERS),
             304: Answer("Nothing has changed since the answer of that tag.", headers=HEADERS),
         },
         query=AccountQuery,

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from churnml.actions.hand import LONGEST_SNOOZE_DAYS, LONGEST_TEXT
 from churnml.actions.record import ActionEvent, ActionRow
 from churnml.errors import NotFound
-from churnml.serve import schema
+from churnml.serve import examples, schema
 from churnml.serve.beside import CLOCKS_WORDS, action_shape, moment
 from churnml.serve.desk import Desk, Held
 from churnml.serve.endpoints import JSON, Answer, Asked, Endpoint
@@ -280,7 +280,9 @@ ENDPOINTS = (
         summary="One account's actions",
         description="The most pressing first. Those of accounts that are held out are nobody's.",
         handler=of_account,
-        answers={200: Answer("The actions.", {JSON: AccountActionsShape})},
+        answers={
+            200: Answer("The actions.", {JSON: AccountActionsShape}, examples.ACCOUNT_ACTIONS)
+        },
         query=AccountActionsQuery,
         refusals=(404, 503),
         tag="actions",
@@ -293,7 +295,7 @@ ENDPOINTS = (
         summary="Everybody's actions, or one CSM's",
         description="The most pressing first, page by page.",
         handler=listed,
-        answers={200: Answer("One page.", {JSON: ActionsShape})},
+        answers={200: Answer("One page.", {JSON: ActionsShape}, examples.ACTIONS)},
         query=ActionsQuery,
         refusals=(503,),
         tag="actions",
@@ -306,7 +308,7 @@ ENDPOINTS = (
         summary="One action with all that happened to it",
         description="Events are only added to: nothing that happened is changed.",
         handler=story,
-        answers={200: Answer("The action and its story.", {JSON: StoryShape})},
+        answers={200: Answer("The action and its story.", {JSON: StoryShape}, examples.STORY)},
         query=ActionQuery,
         refusals=(404, 503),
         tag="actions",
@@ -320,7 +322,11 @@ ENDPOINTS = (
         description="What happens once happens only once: a second time is answered with 409, and the first "
         "one stands.",
         handler=change,
-        answers={200: Answer("The action as it is now, and its story.", {JSON: StoryShape})},
+        answers={
+            200: Answer(
+                "The action as it is now, and its story.", {JSON: StoryShape}, examples.STORY
+            )
+        },
         query=ActionQuery,
         body=ActionRequest,
         body_example={"do": "done", "outcome": "renewed"},

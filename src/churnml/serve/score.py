@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from churnml.serve import schema
+from churnml.serve import examples, schema
 from churnml.serve.desk import Held
 from churnml.serve.endpoints import JSON, Answer, Asked, Endpoint
 from churnml.serve.items import batch_answer
@@ -58,9 +58,10 @@ ENDPOINTS = (
         "own result is `refused` and says why. NaN and infinities are no JSON, so a body that holds one "
         "is refused whole, with the path to it.",
         handler=score,
-        answers={200: Answer("The results, in order.", {JSON: ResultsShape})},
+        answers={200: Answer("The results, in order.", {JSON: ResultsShape}, examples.RESULTS)},
         query=ScoreQuery,
         body=schema.ScoreRequest,
+        body_example={"accounts": ["A00806", "nobody"], "target": "churn"},
         refusals=(400, 413, 415, 503),
     ),
 )

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from churnml.errors import NotFound
 from churnml.explain.what_if import answer
-from churnml.serve import schema
+from churnml.serve import examples, schema
 from churnml.serve.beside import moment
 from churnml.serve.desk import Held
 from churnml.serve.endpoints import JSON, Answer, Asked, Endpoint
@@ -190,10 +190,10 @@ ENDPOINTS = (
         "along, and what goes beyond what accounts have moved is named. It is what the model would say of "
         "such an account: no promise that moving there helps. Nothing is changed.",
         handler=what_if,
-        answers={200: Answer("The model's answer.", {JSON: WhatIfAnswerShape})},
+        answers={200: Answer("The model's answer.", {JSON: WhatIfAnswerShape}, examples.WHAT_IF)},
         query=WhatIfQuery,
         body=WhatIfRequest,
-        body_example={"levers": {"active_users_28d": 8}, "target": "churn"},
+        body_example={"levers": {"events_28d_per_week": 60}, "target": "churn"},
         refusals=(400, 404, 413, 415, 503),
         tag="accounts",
     ),
