@@ -6,6 +6,7 @@ PYTEST_ARGS ?= -n auto --maxprocesses 4
 INTEGRATION_ARGS ?= -n auto --maxprocesses 4 --dist loadgroup
 SPARK_ARGS ?= tests/integration/test_spark.py
 LOCK_ARGS ?=
+AUDIT_ARGS ?=
 
 BIN := $(VENV)/bin
 # One environment: the dev lock only adds to the runtime lock (same pins, a test says so), so
@@ -22,7 +23,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-integration test-spark lint format setup lock clean clean-all
+.PHONY: help demo test test-integration test-spark lint audit format setup lock clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -47,6 +48,9 @@ lint: $(DEV) ## Check style, formatting, types and the layer rule
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(DEV) ## Look up known vulnerabilities of what is locked (AUDIT_ARGS='-s osv' asks OSV instead of PyPI)
+	$(BIN)/python .ci/audit.py requirements.lock $(AUDIT_ARGS)
 
 format: $(DEV) ## Mend style and formatting where a tool can
 	$(BIN)/ruff check --fix

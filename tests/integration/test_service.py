@@ -9,7 +9,9 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import bentoml
 import pytest
+from bentoml.exceptions import BentoMLException
 
 from churnml.serve import launch
 
@@ -53,9 +55,30 @@ def test_a_row_is_scored_and_a_wrong_one_refused(base: str) -> None:
     status, body = ask(f"{base}/v1/score", {"rows": [row]})
     assert status == 200
     assert json.loads(body)["results"][0]["scores"][0]["tier"] == "critical"
-    status, body = ask(f"{base}/v1/score", {"rows": [{**row, "colour": 1}]})
-    assert status == 422
-    assert json.loads(body)["errors"][0]["where"] == "rows[0].colour"
+    status, body = ask(f"{base}/v1/score", {"rows": [{**row, "colour": 1}, row]})
+    assert status == 200
+    wrong, good = json.loads(body)["results"]
+    assert (wrong["status"], wrong["errors"][0]["where"]) == ("refused", "rows[0].colour")
+    assert good["status"] == "ok"
+    assert ask(f"{base}/v1/score", {"rows": [row], "colour": 1})[0] == 422
+
+
+def test_bentoml_s_own_client_is_answered_like_everybody_else(base: str) -> None:
+    row = {"account_id": "x", "features": {"events_change_28d_share": -0.9}}
+    with bentoml.SyncHTTPClient(base) as client:
+        told = client.score(rows=[row, {"account_id": "y"}], target="churn")
+        of_book = client.score(accounts=["a1", "nobody"])
+        with pytest.raises(BentoMLException, match="not both") as refused:
+            client.score()
+    assert told == json.loads(
+        ask(f"{base}/v1/score", {"rows": [row, {"account_id": "y"}], "target": "churn"})[1]
+    )
+    assert [item["status"] for item in told["results"]] == ["ok", "refused"]
+    assert [item["status"] for item in of_book["results"]] == ["ok", "not_found"]
+    assert refused.value.error_code == 422
+    # Declared to BentoML, and answered by ours: nothing lenient beside it.
+    assert ask(f"{base}/score", {"rows": [row]})[0] == 404
+    assert b"application/problem+json" not in ask(f"{base}/schema.json")[1]
 
 
 def test_health_and_metrics_are_there_and_nothing_of_bentoml_s_own_pages(base: str) -> None:

@@ -8,6 +8,7 @@ say of such an account: no promise that moving there helps (decision 0018)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -147,6 +148,18 @@ def with_levers(bundle: Bundle, row: Mapping[str, Any], levers: Mapping[str, flo
     changed = changed_between(bundle.features, matrix[0], after[0])
     beyond = [move.feature for move in changed if found is None or not _in_reach(found, move)]
     return Asked(float(predict_matrix(bundle, after)[0]), changed, tuple(beyond))
+
+
+def movable_levers(bundle: Bundle, row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The features of a row that `with_levers` can move, in the model's order."""
+    values = matrix_of_rows(bundle, [row])[0]
+    plan = Identities(bundle.features)
+    found = []
+    for name in bundle.features:
+        with suppress(Refused):
+            _movable_place(bundle, plan, values, name)
+            found.append(name)
+    return tuple(found)
 
 
 def _movable_place(bundle: Bundle, plan: Identities, row: FloatArray, name: str) -> int:

@@ -18,6 +18,7 @@ from churnml.errors import ChurnmlError, NotFound
 from churnml.scoring.bundle import (
     CARD_FILE,
     JSON_FILE,
+    MODEL_FILE,
     VERSION_PATTERN,
     Bundle,
     load_bundle,
@@ -119,7 +120,9 @@ def bring_back(bundles_dir: Path, target: str, at: str, by: str, why: str) -> St
             "Promote another model: churnml promote"
         )
     home = bundles_dir / target
-    load_bundle(home / earlier)  # a broken one would leave the service without a model
+    load_bundle(
+        _own(bundles_dir, target, earlier)
+    )  # a broken one would leave the service without a model
     _sweep(home)
     step = Step("rolled_back", earlier, before, at, by, why)
     _point(home, earlier, (*succession(bundles_dir, target), step))
@@ -231,7 +234,7 @@ def current_champion(bundles_dir: Path, target: str, with_model: bool = True) ->
     version = current_version(bundles_dir, target)
     if version is None:
         return None
-    bundle = load_bundle(bundles_dir / target / version, with_model)
+    bundle = load_bundle(_own(bundles_dir, target, version), with_model)
     if (bundle.target, bundle.model_version) != (target, version):
         raise ChurnmlError(
             f"bundles/{target}/{version}: found a bundle of {bundle.target} "
@@ -245,8 +248,22 @@ def kept_bundle(bundles_dir: Path, target: str, version: str) -> Bundle | None:
 
     Raises: ChurnmlError if its bundle is broken.
     """
+    if not VERSION_PATTERN.fullmatch(version) or not (bundles_dir / target / version).is_dir():
+        return None
+    return load_bundle(_own(bundles_dir, target, version))
+
+
+def _own(bundles_dir: Path, target: str, version: str) -> Path:
+    """A bundle's folder. Raises: ChurnmlError if it, or one of its files, leads out of the project."""
     folder = bundles_dir / target / version
-    return load_bundle(folder) if VERSION_PATTERN.fullmatch(version) and folder.is_dir() else None
+    home = bundles_dir.resolve()
+    for path in (folder, *(folder / name for name in (JSON_FILE, MODEL_FILE, CARD_FILE))):
+        if not path.resolve().is_relative_to(home):
+            raise ChurnmlError(
+                f"bundles/{target}/{version}: found a link that leads out of the project's bundles. "
+                "Expected a folder of files inside. Promote the model again."
+            )
+    return folder
 
 
 def champions(bundles_dir: Path, with_model: bool = True) -> dict[str, Bundle]:

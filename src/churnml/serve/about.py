@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from churnml.serve import metrics, resources
+from churnml.serve import examples, metrics, resources
 from churnml.serve.endpoints import JSON, Answer, Asked, Endpoint
 from churnml.serve.openapi import document
 from churnml.serve.replies import in_thread, json_reply
@@ -45,7 +45,7 @@ ENDPOINTS = (
         summary="What is serving, since when, and its card",
         description="One champion for each target.",
         handler=models,
-        answers={200: Answer("The champions.", {JSON: ModelsShape})},
+        answers={200: Answer("The champions.", {JSON: ModelsShape}, examples.MODELS)},
         tag="service",
     ),
     Endpoint(
@@ -63,7 +63,7 @@ ENDPOINTS = (
         method="GET",
         path="/metrics",
         name="getMetrics",
-        scope=None,
+        scope="read",
         summary="Counts and durations of requests, for Prometheus",
         description="Labels are methods, routes and statuses: few, whatever is asked.",
         handler=counts,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -92,4 +93,4 @@ async def within(seconds: float, app: ASGIApp, scope: Scope, receive: Receive, s
     except TimeoutError:
         if begun or not limit.expired():
             raise
-        await TOO_LATE.response()(scope, receive, send)
+        await TOO_LATE.response(secrets.token_hex(16))(scope, receive, send)

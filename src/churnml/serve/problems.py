@@ -65,5 +65,5 @@ def refused(errors: Sequence[FieldError]) -> Problem:
     more = f" The first {MOST_ERRORS} are listed." if count > MOST_ERRORS else ""
     noun = "fault" if count == 1 else "faults"
     return Problem(
-        422, f"The request has {count} {noun}; nothing was scored.{more} See errors.", errors
+        422, f"The request has {count} {noun}; nothing was done.{more} See errors.", errors
     )

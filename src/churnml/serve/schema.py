@@ -1,34 +1,55 @@
-"""What a request may say. Owns the shapes and their checks; scores nothing.
+"""What a request may say. Owns the shapes and their checks; reads no bytes (bodies.py), scores nothing.
 
-Strict: an unknown field, a text for a number, NaN or an infinity is refused with the path to it.
-A wrong request is refused whole; an account that the book does not have is no fault (resources.py)."""
+Strict: an unknown field, a text for a number, NaN or an infinity is refused with the path to it. Of a batch
+each item is refused alone; the whole only where what is around the items is wrong."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from starlette.requests import Request
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from churnml.errors import ChurnmlError
+from churnml.serve.bodies import read_json as read_json  # handlers find it beside the shapes
 from churnml.serve.problems import FieldError, Problem, refused
 
 MOST_ITEMS = 1_000
-MOST_BYTES = 10_000_000
 
-AccountId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:  # PostgreSQL refuses even to look for it
+        raise ValueError("holds a NUL, which no id does")
+    return text
+
+
+# Something is said, and without the NUL that PostgreSQL cannot keep.
+SAID = r"^[^\x00]*[^\s\x00][^\x00]*$"
+AccountId = Annotated[
+    str, StringConstraints(min_length=1, max_length=255), AfterValidator(_without_nul)
+]
 FeatureValue = float | str | None
+Target = Literal["churn", "contraction", "expansion"]
+_Shape = TypeVar("_Shape", bound=BaseModel)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """The base of every body."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class FeatureRow(_Strict):
+class FeatureRow(Strict):
     """One account's features by catalogue name.
 
     Null says that there is none; a feature that is left out is scored alike, and never told as a
@@ -38,115 +59,98 @@ class FeatureRow(_Strict):
     features: dict[str, FeatureValue] = Field(min_length=1)
 
 
-class ScoreRequest(_Strict):
-    """`accounts`: ids in the book. `rows`: feature rows to score now. Give one of the two."""
-
-    target: str | None = None
-    accounts: list[AccountId] | None = Field(None, min_length=1, max_length=MOST_ITEMS)
-    rows: list[FeatureRow] | None = Field(None, min_length=1, max_length=MOST_ITEMS)
+# A wrong item is no fault of the request, so what may stand for one is anything; its shape is told first.
+Item = Annotated[FeatureRow | Any, Field(union_mode="left_to_right")]
+ItemId = Annotated[AccountId | Any, Field(union_mode="left_to_right")]
 
 
-async def read_json(request: Request) -> Any:
-    """The body as JSON.
+class AccountsRequest(Strict):
+    """Ids in the book: what it says of them."""
 
-    Raises: Problem 415 for another content type, 413 for too large a body, 400 for what is no JSON,
-    422 for NaN or an infinity.
-    """
-    content_type = request.headers.get("content-type", "")
-    kind, _, rest = content_type.partition(";")
-    charset = rest.strip().lower().removeprefix("charset=").strip('"')
-    if kind.strip().lower() != "application/json" or charset not in ("", "utf-8", "utf8"):
-        raise Problem(
-            415,
-            f"Found the content type {content_type[:80]!r}. Expected application/json in UTF-8. "
-            "Send JSON and say so.",
-        )
-    return _parse(await _read(request))
+    target: Target | None = None
+    accounts: list[ItemId] = Field(min_length=1, max_length=MOST_ITEMS)
 
 
-async def _read(request: Request) -> bytes:
-    too_large = Problem(
-        413,
-        f"The body is larger than {MOST_BYTES:,} bytes. Expected at most that. Send fewer items at "
-        "a time.",
-    )
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MOST_BYTES:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise too_large
-    return bytes(body)
+class RowsRequest(Strict):
+    """Feature rows: scored now."""
+
+    target: Target | None = None
+    rows: list[Item] = Field(min_length=1, max_length=MOST_ITEMS)
 
 
-def _parse(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        where = _not_finite(body)
-        if where is not None:
-            raise refused([where]) from None
-        raise Problem(
-            400, f"The body is no JSON: {error}. Expected one JSON object. Correct it."
-        ) from None
+class ScoreRequest(RootModel[AccountsRequest | RowsRequest]):
+    """Either `accounts` or `rows`."""
 
 
-def _not_finite(body: bytes) -> FieldError | None:
-    """Where the body would be JSON but for a NaN or an infinity; None if that isn't it."""
-    found: list[str] = []
+@dataclass(frozen=True)
+class Wrong:
+    """An item that cannot be answered, and why. account_id: where it says one."""
 
-    def note(name: str) -> float:
-        found.append(name)
-        return math.nan
-
-    try:
-        where = _path_of(json.loads(body, parse_constant=note))
-    except (ValueError, RecursionError):
-        return None
-    if not found and where is None:
-        return None
-    name = found[0] if found else "a number beyond all floats"
-    return FieldError(where or "(body)", f"found {name}; expected a finite number or null")
+    account_id: str | None
+    errors: tuple[FieldError, ...]
 
 
-def _path_of(value: Any, path: str = "") -> str | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return path
-    children: Collection[tuple[str, Any]] = ()
-    if isinstance(value, dict):
-        children = [(f"{path}.{key}" if path else str(key), child) for key, child in value.items()]
-    elif isinstance(value, list):
-        children = [(f"{path}[{place}]", child) for place, child in enumerate(value)]
-    return next(
-        (where for name, child in children if (where := _path_of(child, name)) is not None), None
-    )
+@dataclass(frozen=True)
+class Batch:
+    """A checked request: ids or rows, in their order, the wrong ones among them."""
+
+    target: str | None
+    accounts: tuple[str | Wrong, ...] = ()
+    rows: tuple[FeatureRow | Wrong, ...] = ()
 
 
 def score_request(
     body: Any, numbers: Collection[str], categories: Collection[str], targets: Collection[str]
-) -> ScoreRequest:
-    """A checked request.
+) -> Batch:
+    """A checked batch.
 
     numbers, categories: the features that may be given, by kind. targets: those that are served.
-    Raises: Problem 422 that names every fault of the shape or, where that is right, of the values.
+    Raises: Problem 422 that names every fault of what is around the items.
     """
+    if not isinstance(body, dict) or ("accounts" in body) == ("rows" in body):
+        raise refused([FieldError("(body)", "give either accounts or rows, and not both")])
+    by_id = "accounts" in body
+    request = checked(AccountsRequest, body) if by_id else checked(RowsRequest, body)
+    if request.target is not None and request.target not in targets:
+        served = ", ".join(targets) or "none"
+        message = f"no model serves {request.target!r}; expected one of {served}"
+        raise refused([FieldError("target", message)])
+    if isinstance(request, AccountsRequest):
+        ids = (_id(f"accounts[{at}]", item) for at, item in enumerate(request.accounts))
+        return Batch(request.target, accounts=tuple(ids))
+    rows = (_row(f"rows[{at}]", item, numbers, categories) for at, item in enumerate(request.rows))
+    return Batch(request.target, rows=tuple(rows))
+
+
+def checked(shape: type[_Shape], body: Any) -> _Shape:
+    """A body in its shape. Raises: Problem 422 that names every fault."""
     try:
-        request = ScoreRequest.model_validate(body)
+        return shape.model_validate(body)
     except ValidationError as error:
         raise refused(_errors_of(error)) from None
-    errors = []
-    if (request.accounts is None) == (request.rows is None):
-        errors.append(FieldError("(body)", "give either accounts or rows, and not both"))
-    if request.target is not None and request.target not in targets:
-        message = f"no model serves {request.target[:40]!r}; expected one of {', '.join(targets)}"
-        errors.append(FieldError("target", message))
-    for place, row in enumerate(request.rows or ()):
-        errors += _feature_errors(f"rows[{place}].features", row.features, numbers, categories)
-    if errors:
-        raise refused(errors)
-    return request
+
+
+_IDS: TypeAdapter[str] = TypeAdapter(AccountId, config=ConfigDict(strict=True))
+
+
+def _id(where: str, item: Any) -> str | Wrong:
+    try:
+        return _IDS.validate_python(item)
+    except ValidationError as error:
+        return Wrong(None, tuple(_errors_of(error, where)))
+
+
+def _row(
+    where: str, item: Any, numbers: Collection[str], categories: Collection[str]
+) -> FeatureRow | Wrong:
+    try:
+        row = item if isinstance(item, FeatureRow) else FeatureRow.model_validate(item)
+    except ValidationError as error:
+        named = _id(where, item.get("account_id")) if isinstance(item, dict) else None
+        account_id = named if isinstance(named, str) else None
+        return Wrong(account_id, tuple(_errors_of(error, where)))
+    errors = _feature_errors(f"{where}.features", row.features, numbers, categories)
+    return Wrong(row.account_id, tuple(errors)) if errors else row
 
 
 def _feature_errors(
@@ -176,24 +180,23 @@ def _feature_errors(
 _UNION_TAGS = ("float", "str", "int", "none", "bool")
 
 
-def _errors_of(error: ValidationError) -> list[FieldError]:
+def _errors_of(error: ValidationError, whole: str = "") -> list[FieldError]:
     found: dict[str, str] = {}
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         loc = list(item["loc"])
-        message = str(item["msg"])
+        message = str(item["msg"]).removeprefix("Value error, ")
         if len(loc) > 1 and loc[-1] in _UNION_TAGS and "features" in loc:
             # A union reports one fault per member; one sentence says it all.
             loc.pop()
             finite = item["type"] == "finite_number"
             message = "expected a finite number" if finite else "expected a number, text or null"
-        where = _where(loc)
+        where = _where(loc, whole)
         if where not in found or "finite" in message:
             found[where] = message
     return [FieldError(where, message) for where, message in found.items()]
 
 
-def _where(loc: list[int | str]) -> str:
-    path = ""
+def _where(loc: list[int | str], path: str = "") -> str:
     for part in loc:
         if isinstance(part, int):
             path += f"[{part}]"

@@ -1,5 +1,5 @@
-"""POST /v1/score: scores of accounts in the book, or of feature rows. Owns the endpoint; resources.py fills
-the answer."""
+"""POST /v1/score: scores of accounts in the book, or of feature rows. Owns the endpoint; items.py fills the
+answer."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from churnml.serve import resources, schema
+from churnml.serve import examples, schema
+from churnml.serve.desk import Held
 from churnml.serve.endpoints import JSON, Answer, Asked, Endpoint
+from churnml.serve.items import batch_answer
 from churnml.serve.query import Language, Query
 from churnml.serve.replies import in_thread, json_reply
 from churnml.serve.shapes import ResultsShape
@@ -24,18 +26,19 @@ class ScoreQuery(Query):
 async def score(asked: Asked) -> Response:
     """Scores, reasons and actions, item by item."""
     desk = asked.desk
-    held = await in_thread(desk.held)
-    lang = asked.query.lang or held.need_config().language
+    held = await in_thread(desk.held) if desk.due() else desk.present
     body = await schema.read_json(asked.request)
+    lang = asked.query.lang or held.need_config().language
+    batch = batch_of(held, body)
+    work = partial(batch_answer, desk, held, batch, lang)
+    # Rows are scored, and wait their turn; what the book says is only read.
+    return json_reply(await in_thread(work, asked.scoring if batch.rows else None))
+
+
+def batch_of(held: Held, body: Any) -> schema.Batch:
+    """The checked batch of a body. Raises: Problem 422."""
     targets = _targets(held.bundles, held.need_config().targets, body)
-    wanted = schema.score_request(body, held.numbers, held.categories, targets)
-    if wanted.accounts is not None:
-        ids = partial(resources.accounts_answer, desk, held, wanted.accounts, wanted.target, lang)
-        return json_reply(await in_thread(ids))
-    if not held.bundles:
-        raise schema.unavailable(held.why_not or "No model is loaded.")
-    rows = partial(resources.rows_answer, held, wanted.rows or (), wanted.target, lang)
-    return json_reply(await in_thread(rows, asked.scoring))
+    return schema.score_request(body, held.numbers, held.categories, targets)
 
 
 def _targets(bundles: Any, declared: Any, body: Any) -> list[str]:
@@ -51,11 +54,14 @@ ENDPOINTS = (
         name="score",
         scope="read",
         summary="Scores, reasons and actions of up to 1,000 accounts or feature rows",
-        description="Results come in the order of the items; a bad item fails none of its neighbours.",
+        description="Results come in the order of the items; a bad item fails none of its neighbours: its "
+        "own result is `refused` and says why. NaN and infinities are no JSON, so a body that holds one "
+        "is refused whole, with the path to it.",
         handler=score,
-        answers={200: Answer("The results, in order.", {JSON: ResultsShape})},
+        answers={200: Answer("The results, in order.", {JSON: ResultsShape}, examples.RESULTS)},
         query=ScoreQuery,
         body=schema.ScoreRequest,
+        body_example={"accounts": ["A00806", "nobody"], "target": "churn"},
         refusals=(400, 413, 415, 503),
     ),
 )

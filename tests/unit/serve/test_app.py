@@ -100,10 +100,10 @@ def test_since_a_date_each_score_says_why_it_changed(
     plain = client.get("/v1/accounts/a1").json()
     answer = client.get("/v1/accounts/a1?since=2024-02-20&lang=ja").json()
     (score,), (without,) = answer["scores"], plain["scores"]
-    assert "change" not in without
+    assert "change_since" not in without
     # How a probability is made is kept with the score, and is nobody's outlook.
     assert score["outlook"] == without["outlook"] == {"low": 0.1}
-    change = score["change"]
+    change = score["change_since"]
     assert change["before"]["as_of"] == "2024-02-05T00:00:00Z"
     assert change["after"]["model_version"] == serving.model_version
     assert change["after"]["probability"] == score["probability"]
@@ -123,8 +123,8 @@ def test_a_score_whose_model_is_not_kept_says_what_cannot_be_told(
     for as_of, trend in ((datetime(2024, 2, 5), 0.3), (datetime(2024, 3, 4), -0.6)):
         a_scored_book(project, gone, as_of, trend)
     (score,) = client_of(project).get("/v1/accounts/a1?since=2024-02-05").json()["scores"]
-    assert (score["change"]["untold"], score["change"]["parts"]) == ("model_gone", [])
-    assert "not kept" in score["change"]["notes"][0]
+    assert (score["change_since"]["untold"], score["change_since"]["parts"]) == ("model_gone", [])
+    assert "not kept" in score["change_since"]["notes"][0]
 
 
 @pytest.mark.parametrize("since", ["lately", "20240304", "2024-3-4", "2024-02-30", ""])
@@ -205,41 +205,92 @@ def test_an_integer_a_null_and_an_unseen_category_are_no_faults(client: TestClie
     assert answer.status_code == 200
 
 
-def test_every_fault_of_a_request_is_named_by_its_path(client: TestClient) -> None:
-    rows = [
+def test_a_wrong_item_is_refused_alone_with_the_path_to_each_of_its_faults(
+    client: TestClient,
+) -> None:
+    rows: list[Any] = [
+        {"account_id": "good", "features": ROW},
         {"account_id": "x", "features": {"events_28d_per_week": "many", "segment": 3}},
         {"account_id": "y", "features": {"nonsense": 1}},
+        {"account_id": "good too", "features": {**ROW, "events_change_28d_share": 0.8}},
+        {"account_id": "good", "features": ROW},
     ]
-    assert faults(score(client, {"rows": rows})) == {
-        "rows[0].features.events_28d_per_week": "found text; expected a number or null",
-        "rows[0].features.segment": "found a number; expected text or null",
-        "rows[1].features.nonsense": "unknown feature; GET /v1/models lists those that the models use",
+    response = score(client, {"rows": rows})
+    assert response.status_code == 200
+    results = response.json()["results"]
+    assert [(item["account_id"], item["status"]) for item in results] == [
+        ("good", "ok"), ("x", "refused"), ("y", "refused"), ("good too", "ok"), ("good", "ok"),
+    ]  # fmt: skip
+    assert {error["where"]: error["message"] for item in results for error in item["errors"]} == {
+        "rows[1].features.events_28d_per_week": "found text; expected a number or null",
+        "rows[1].features.segment": "found a number; expected text or null",
+        "rows[2].features.nonsense": "unknown feature; GET /v1/models lists those that the models use",
     }
+    assert [bool(item["scores"]) for item in results] == [True, False, False, True, True]
+    # The neighbours are scored as they would be without them.
+    alone = score(client, {"rows": [rows[0], rows[3]]}).json()["results"]
+    assert [results[0], results[3]] == alone
+    assert results[4]["scores"] == results[0]["scores"]
+
+
+@pytest.mark.parametrize(
+    ("item", "where"),
+    [
+        ({"account_id": "x", "features": {}}, "rows[1].features"),
+        ({"account_id": "x"}, "rows[1].features"),
+        ({"account_id": "x", "features": ROW, "extra": 1}, "rows[1].extra"),
+        ({"account_id": "x", "features": {"events_7d": True}}, "rows[1].features.events_7d"),
+        ({"account_id": "x", "features": {"events_7d": [1]}}, "rows[1].features.events_7d"),
+        ({"account_id": "", "features": ROW}, "rows[1].account_id"),
+        ({"account_id": "a\u0000", "features": ROW}, "rows[1].account_id"),
+        ({"account_id": 7, "features": ROW}, "rows[1].account_id"),
+        ({"features": ROW}, "rows[1].account_id"),
+        (None, "rows[1]"),
+        ("text", "rows[1]"),
+        ([], "rows[1]"),
+    ],
+    ids=lambda value: json.dumps(value)[:60],
+)
+def test_a_row_that_cannot_be_fails_no_neighbour(client: TestClient, item: Any, where: str) -> None:
+    good = {"account_id": "good", "features": ROW}
+    first, wrong, last = score(client, {"rows": [good, item, good]}).json()["results"]
+    assert (first["status"], wrong["status"], last["status"]) == ("ok", "refused", "ok")
+    assert first["scores"] == last["scores"] != []
+    assert (wrong["scores"], [error["where"] for error in wrong["errors"]]) == ([], [where])
+    said = item.get("account_id") if isinstance(item, dict) else None
+    assert wrong["account_id"] == (said if said == "x" else None)
+
+
+@pytest.mark.parametrize("item", [1, "", "a" * 256, None, {}, "a\u0000b"])
+def test_an_id_that_cannot_be_fails_no_neighbour(client: TestClient, item: Any) -> None:
+    first, wrong, unknown, last = score(client, {"accounts": ["a1", item, "nobody", "a2"]}).json()[
+        "results"
+    ]
+    assert (wrong["status"], wrong["account_id"]) == ("refused", None)
+    assert [error["where"] for error in wrong["errors"]] == ["accounts[1]"]
+    assert (unknown["status"], unknown["errors"][0]["where"]) == ("not_found", "accounts[2]")
+    assert (first["status"], last["status"], first["errors"]) == ("ok", "ok", [])
+
+
+def test_a_batch_of_wrong_items_alone_is_answered(client: TestClient) -> None:
+    results = score(client, {"rows": [1, 2]}).json()["results"]
+    assert [item["status"] for item in results] == ["refused"] * 2
 
 
 @pytest.mark.parametrize(
     ("body", "where"),
     [
         ({"accounts": ["a1"], "colour": 1}, "colour"),
-        ({"accounts": [1]}, "accounts[0]"),
-        ({"accounts": [""]}, "accounts[0]"),
         ({"accounts": "a1"}, "accounts"),
+        ({"accounts": None}, "accounts"),
         ({"accounts": []}, "accounts"),
+        ({"rows": []}, "rows"),
+        ({"rows": {}}, "rows"),
         ({"accounts": ["a"] * 1001}, "accounts"),
+        ({"rows": [{}] * 1001}, "rows"),
         ({"accounts": ["a1"], "target": "weather"}, "target"),
         ({"accounts": ["a1"], "target": 3}, "target"),
         ({"rows": [{"account_id": "x", "features": ROW}], "target": "expansion"}, "target"),
-        ({"rows": [{"account_id": "x", "features": {}}]}, "rows[0].features"),
-        ({"rows": [{"account_id": "x"}]}, "rows[0].features"),
-        ({"rows": [{"account_id": "x", "features": ROW, "extra": 1}]}, "rows[0].extra"),
-        (
-            {"rows": [{"account_id": "x", "features": {"events_7d": True}}]},
-            "rows[0].features.events_7d",
-        ),
-        (
-            {"rows": [{"account_id": "x", "features": {"events_7d": [1]}}]},
-            "rows[0].features.events_7d",
-        ),
         ({"accounts": ["a1"], "rows": [{"account_id": "x", "features": ROW}]}, "(body)"),
         ({}, "(body)"),
         ([], "(body)"),
@@ -262,9 +313,7 @@ def test_a_number_that_is_not_finite_is_refused_with_its_path(
     assert list(faults(response)) == ["rows[0].features.events_7d"]
 
 
-@pytest.mark.parametrize(
-    "body", [b"{", b"", b'{"accounts": ["a1"]} x', b"\xff\xfe", b"[" * 100_000]
-)
+@pytest.mark.parametrize("body", [b"{", b"", b'{"accounts": ["a1"]} x', b"\xff\xfe", b"[" * 60])
 def test_what_is_no_json_is_refused_in_words(client: TestClient, body: bytes) -> None:
     assert "no JSON" in problem(client.post("/v1/score", content=body, headers=JSON), 400)["detail"]
 
@@ -347,7 +396,7 @@ def test_a_fault_inside_is_told_without_its_words(
         raise RuntimeError(f"secret path {served}")
 
     client = client_of(served)
-    monkeypatch.setattr("churnml.serve.resources.account_answer", broken)
+    monkeypatch.setattr("churnml.serve.resources.finished_account", broken)
     response = client.get("/v1/accounts/a1")
     assert problem(response, 500)
     assert "secret" not in response.text

@@ -153,3 +153,150 @@ def test_a_goal_that_is_no_probability_is_refused(knowing: tuple[Path, float]) -
     scores = tuple(item.score for item in told.scores)
     with pytest.raises(ConfigError, match="--goal: found 20"):
         what_ifs(project, told.account, scores, 20)
+
+
+def asked(client: TestClient, body: Any, account: str = "a1", **query: str) -> Any:
+    return client.post(f"/v1/accounts/{account}/what-if", json=body, params=query)
+
+
+def refusals(response: Any) -> dict[str, str]:
+    assert response.status_code == 422, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    return {error["where"]: error["message"] for error in response.json()["errors"]}
+
+
+def test_levers_elsewhere_are_scored_again_with_all_that_follows(
+    knowing: tuple[Path, float], client_of: Callable[..., TestClient]
+) -> None:
+    folder, probability = knowing
+    client = client_of(folder)
+    before = client.get("/v1/accounts/a1").json()
+    response = asked(client, {"levers": {"events_28d_per_week": 95}})
+    assert response.status_code == 200, response.text
+    told = response.json()
+    assert (told["account_id"], told["what_if"]) == ("a1", [])
+    (churn,) = told["supposed"]
+    assert churn["before"]["probability"] == pytest.approx(probability, abs=1e-12)
+    moved = {move["feature"]: move["after"] for move in churn["moves"]}
+    assert moved == {"events_28d_per_week": 95.0, "events_change_28d_share": pytest.approx(-0.05)}
+    bundle = a_bundle()
+    again = predict_matrix(bundle, matrix_of_rows(bundle, [{**ROW, **moved}]))[0]
+    assert churn["after"]["probability"] == pytest.approx(again, abs=1e-12)
+    assert churn["after"]["probability"] < 0.5 < churn["before"]["probability"]
+    assert (churn["before"]["tier"], churn["status"]) == ("critical", "ok")
+    trends = [
+        next(
+            reason["contribution"]
+            for reason in view["reasons"]
+            if reason["driver"] == "usage_trend"
+        )
+        for view in (churn["before"], churn["after"])
+    ]
+    assert trends[0] > 0 > trends[1]
+    assert "the model would expect" in churn["text"]
+    assert churn["caveat"]
+    # Nothing was changed by asking.
+    after = client.get("/v1/accounts/a1").json()
+    assert {**after, "trace_id": ""} == {**before, "trace_id": ""}
+
+
+def test_what_goes_farther_than_accounts_have_moved_is_said(
+    knowing: tuple[Path, float], client_of: Callable[..., TestClient]
+) -> None:
+    client = client_of(knowing[0])
+    near = asked(client, {"levers": {"events_28d_per_week": 55}}).json()["supposed"][0]
+    far = asked(client, {"levers": {"events_28d_per_week": 9000}}).json()["supposed"][0]
+    assert near["beyond"] == []
+    assert far["beyond"] == ["events_28d_per_week", "events_change_28d_share"]
+
+
+@pytest.mark.parametrize(
+    ("levers", "where", "why"),
+    [
+        ({"nonsense": 1}, "levers.nonsense", "no model that is asked has such a feature"),
+        ({"segment": 1}, "levers.segment", "nobody can move it"),
+        (
+            {"events_change_28d_share": 0.1},
+            "levers.events_change_28d_share",
+            "it follows from other features",
+        ),
+        ({"events_28d_per_week": -3}, "levers.events_28d_per_week", "less than there can be"),
+    ],
+)
+def test_a_lever_that_cannot_be_moved_is_refused_and_told_which_can(
+    knowing: tuple[Path, float],
+    client_of: Callable[..., TestClient],
+    levers: dict[str, float],
+    where: str,
+    why: str,
+) -> None:
+    client = client_of(knowing[0])
+    found = refusals(asked(client, {"levers": levers}))
+    assert list(found) == [where]
+    assert why in found[where]
+    assert "what can move here: events_28d_per_week" in found[where]
+
+
+def test_every_lever_that_is_refused_is_named(
+    knowing: tuple[Path, float], client_of: Callable[..., TestClient]
+) -> None:
+    levers = {"segment": 1, "events_28d_per_week": 60, "nonsense": 2}
+    found = refusals(asked(client_of(knowing[0]), {"levers": levers}))
+    assert set(found) == {"levers.segment", "levers.nonsense"}
+
+
+def test_a_goal_is_answered_like_the_account_s_own_question(
+    knowing: tuple[Path, float], client_of: Callable[..., TestClient]
+) -> None:
+    client = client_of(knowing[0])
+    told = asked(client, {"goal": 0.5, "target": "churn"}, lang="zh").json()
+    assert told["supposed"] == []
+    assert told["what_if"] == [answer_of(client, "a1", "what_if=true&lang=zh")]
+    low = asked(client, {"goal": 0.001}).json()["what_if"][0]
+    assert (low["status"], low["goal"]) == ("infeasible", 0.001)
+
+
+def test_what_cannot_be_scored_again_is_said_for_its_target(
+    knowing: tuple[Path, float], client_of: Callable[..., TestClient]
+) -> None:
+    client = client_of(knowing[0])
+    body = {"levers": {"events_28d_per_week": 60}}
+    for account, status in (("a2", "too_little_data"), ("a3", "other_model")):
+        (told,) = asked(client, body, account).json()["supposed"]
+        assert (told["status"], told["before"], told["after"]) == (status, None, None)
+        assert told["text"]
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({}, "(body)"),
+        ([], "(body)"),
+        ({"levers": {"events_28d_per_week": 1}, "goal": 0.2}, "(body)"),
+        ({"levers": {}}, "levers"),
+        ({"levers": {"events_28d_per_week": "1"}}, "levers.events_28d_per_week"),
+        ({"levers": {"events_28d_per_week": True}}, "levers.events_28d_per_week"),
+        ({"levers": {"events_28d_per_week": None}}, "levers.events_28d_per_week"),
+        ({"levers": {"events_28d_per_week": 1}, "target": "weather"}, "target"),
+        ({"levers": {"events_28d_per_week": 1}, "lang": "en"}, "lang"),
+        ({"goal": 0}, "goal"),
+        ({"goal": 1}, "goal"),
+        ({"goal": "0.2"}, "goal"),
+    ],
+    ids=str,
+)
+def test_a_question_that_cannot_be_is_refused_where_it_errs(
+    knowing: tuple[Path, float], client_of: Callable[..., TestClient], body: Any, where: str
+) -> None:
+    assert list(refusals(asked(client_of(knowing[0]), body))) == [where]
+
+
+def test_an_account_or_a_target_that_the_book_lacks_is_not_found(
+    knowing: tuple[Path, float], client_of: Callable[..., TestClient]
+) -> None:
+    client = client_of(knowing[0])
+    body = {"levers": {"events_28d_per_week": 60}}
+    assert asked(client, body, "nobody").status_code == 404
+    response = asked(client, {**body, "target": "expansion"})
+    assert response.status_code == 404
+    assert "holds no score of expansion" in response.json()["detail"]
