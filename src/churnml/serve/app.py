@@ -77,12 +77,13 @@ def _handler(
     endpoints: Sequence[Endpoint], desk: Desk, gate: Gate, scoring: anyio.CapacityLimiter
 ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     by_method = {endpoint.method: endpoint for endpoint in endpoints}
+    kinds = {endpoint.method: _kinds(endpoint) for endpoint in endpoints}
 
     async def handle(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         endpoint = by_method[method]  # type: ignore[index]  # the route lets no other through
         caller = await gate.admit(endpoint, request)
-        chosen(request, _kinds(endpoint))
+        chosen(request, kinds[endpoint.method])  # whoever reads none of it need not be answered
         asked = Asked(
             request=request,
             desk=desk,

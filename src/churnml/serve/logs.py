@@ -20,6 +20,7 @@ import structlog
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 LIBRARIES = ("bentoml", "uvicorn", "uvicorn.error", "circus")
+WITH_PATHS = ("bentoml.access", "uvicorn.access")  # they would print what was asked for
 WORDLESS = "churnml.serve.requests"  # the logger of what happens while a request is answered
 MOST_FRAMES = 40
 
@@ -59,10 +60,10 @@ def set_up(stream: BinaryIO | None = None, readable: bool | None = None) -> None
         )
         logger.propagate = bool(not logger.handlers)
         logger.setLevel(logging.INFO)
-    # It would print the paths that were asked for.
-    access = logging.getLogger("uvicorn.access")
-    access.handlers[:] = []
-    access.propagate = False
+    for name in WITH_PATHS:
+        access = logging.getLogger(name)
+        access.handlers[:] = []
+        access.propagate = False
 
 
 def request_line(

@@ -25,7 +25,7 @@ SECRETS = ("acct-77", "Mustermann", "they cannot find the export", "crm.example"
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """What was written so far, line by line."""
-    names = ("churnml", *logs.LIBRARIES, "uvicorn.access")
+    names = ("churnml", *logs.LIBRARIES, *logs.WITH_PATHS)
     before = [
         (log, list(log.handlers), log.propagate, log.level) for log in map(logging.getLogger, names)
     ]
@@ -182,7 +182,8 @@ def test_libraries_write_in_the_same_form_and_no_paths(
 ) -> None:
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
     logging.getLogger("bentoml").info("Service %s started", "churnml")
-    logging.getLogger("uvicorn.access").info('"GET /v1/accounts/acct-77 HTTP/1.1" 200')
+    for name in ("uvicorn.access", "bentoml.access"):
+        logging.getLogger(name).info('"GET /v1/accounts/acct-77 HTTP/1.1" 200')
     logging.getLogger("churnml.serve").warning("not ready: %s", "No model")
     assert [(line["logger"], line["level"], line["event"]) for line in written()] == [
         ("uvicorn.error", "warning", "Invalid HTTP request received."),
