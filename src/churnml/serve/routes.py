@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from churnml.serve import about, account, score
+from churnml.serve import about, account, history, score
 from churnml.serve.endpoints import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *account.ENDPOINTS,
+    *history.ENDPOINTS,
     *score.ENDPOINTS,
     *about.ENDPOINTS,
 )
