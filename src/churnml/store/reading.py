@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Row, func, select
 from churnml.errors import NotFound
 from churnml.store import tables
 from churnml.store.rows import AccountBook, AccountRow, Alias, Book, Name, ScoreRow, ScoringRun
-from churnml.store.values import account_of, run_of, score_of
+from churnml.store.values import account_of, can_be_kept, run_of, score_of
 from churnml.store.writing import chunks
 
 _DATES = 8  # dates in a message that lists them
@@ -97,7 +97,7 @@ class Books:
         at: datetime | None = None,
     ) -> dict[str, AccountBook]:
         """Those of these accounts that the shown book holds, by id; `at`: the book of then."""
-        wanted = sorted(set(account_ids))
+        wanted = _kept(account_ids)
         with self._engine.connect() as connection:
             shown = latest(connection, alias, at)
             if not shown or not wanted:
@@ -113,12 +113,10 @@ class Books:
                     )
                 ).all()
                 score_rows += connection.execute(
-                    select(tables.scores)
-                    .where(
+                    select(tables.scores).where(
                         tables.scores.c.sequence == shown.sequence,
                         tables.scores.c.account_id.in_(ids),
                     )
-                    .order_by(tables.scores.c.target, tables.scores.c.horizon_days)
                 ).all()
         scores: dict[str, list[ScoreRow]] = {}
         for row in score_rows:
@@ -126,7 +124,7 @@ class Books:
             scores.setdefault(score.account_id, []).append(score)
         return {
             row.account_id: AccountBook(
-                run, account_of(row, run.as_of), tuple(scores.get(row.account_id, ()))
+                run, account_of(row, run.as_of), in_order(scores.get(row.account_id, ()))
             )
             for row in account_rows
         }
@@ -160,7 +158,10 @@ class Books:
             rows = connection.execute(
                 select(tables.scores, tables.runs.c.as_of, tables.runs.c.data_through)
                 .join(tables.runs, tables.runs.c.sequence == tables.scores.c.sequence)
-                .where(tables.scores.c.account_id == account_id, tables.runs.c.sequence.in_(last))
+                .where(
+                    tables.scores.c.account_id.in_(_kept([account_id])),
+                    tables.runs.c.sequence.in_(last),
+                )
                 .order_by(tables.runs.c.as_of, tables.scores.c.target, tables.scores.c.horizon_days)
             ).all()
         return tuple(score_of(row, row.as_of, row.data_through) for row in rows)
@@ -198,7 +199,7 @@ class Books:
             found = connection.execute(
                 select(tables.usage.c.usage).where(
                     tables.usage.c.sequence == run.sequence,
-                    tables.usage.c.account_id == account_id,
+                    tables.usage.c.account_id.in_(_kept([account_id])),
                 )
             ).scalar_one_or_none()
         return orjson.loads(found) if found is not None else None
@@ -207,12 +208,20 @@ class Books:
         """Display name and CRM link of those of these accounts that have any, by id."""
         found: dict[str, Name] = {}
         with self._engine.connect() as connection:
-            for ids in chunks(sorted(set(account_ids)), 500):
+            for ids in chunks(_kept(account_ids), 500):
                 rows = connection.execute(
                     select(tables.names).where(tables.names.c.account_id.in_(ids))
                 )
                 found |= {row.account_id: (row.display_name, row.crm_url) for row in rows}
         return found
+
+
+def in_order(scores: Iterable[ScoreRow]) -> tuple[ScoreRow, ...]:
+    """An account's scores in the order of target and horizon.
+
+    Not the database's work: SQLite would read the whole run along an index to save itself the sorting.
+    """
+    return tuple(sorted(scores, key=lambda score: (score.target, score.horizon_days)))
 
 
 def latest(connection: Connection, alias: Alias, at: datetime | None = None) -> Row[Any] | None:
@@ -222,3 +231,7 @@ def latest(connection: Connection, alias: Alias, at: datetime | None = None) -> 
         query = query.where(tables.runs.c.as_of <= at)
     newest = query.order_by(tables.runs.c.as_of.desc(), tables.runs.c.sequence.desc())
     return connection.execute(newest.limit(1)).one_or_none()
+
+
+def _kept(account_ids: Iterable[str]) -> list[str]:
+    return sorted({account_id for account_id in account_ids if can_be_kept(account_id)})

@@ -11,6 +11,7 @@ from typing import Any
 from churnml.store.actions import ActionLog
 from churnml.store.erase import count_account, erase_account
 from churnml.store.keys import KeyShelf
+from churnml.store.listing import BookQuery, Page, read_page
 from churnml.store.opening import open_engine, sqlite_url
 from churnml.store.reading import Books
 from churnml.store.rows import AccountRow, Name, ScoreRow, ScoringRun
@@ -48,6 +49,10 @@ class Store(Books):
     def keys(self) -> KeyShelf:
         """The keys to the service."""
         return KeyShelf(self._engine)
+
+    def page(self, query: BookQuery) -> Page | None:
+        """One page of the champions' shown book; None if nothing was scored yet: see `read_page`."""
+        return read_page(self._engine, query)
 
     def revision(self) -> int:
         """A number that every committed write raises: what was read under an older one may be old.

@@ -74,6 +74,8 @@ accounts = Table(
     Column("features", LargeBinary, nullable=False),
     Column("evidence", LargeBinary),  # from version 3 on
     Column("renews_at", DateTime),  # from version 6 on
+    # What a list is filtered by, apart from features and evidence, which are a hundred times as large.
+    Index("account_rows_listed", "sequence", "csm_id", "renews_at", "segment", "account_id"),
     sqlite_with_rowid=False,
 )
 
@@ -98,6 +100,18 @@ scores = Table(
     # A score whose account is not kept beside it could never be explained again.
     ForeignKeyConstraint(["sequence", "account_id"], [accounts.c.sequence, accounts.c.account_id]),
     Index("score_rows_account", "account_id"),
+    # All that a list is filtered and sorted by, apart from reasons and outlook.
+    Index(
+        "score_rows_listed",
+        "sequence",
+        "target",
+        "account_id",
+        "horizon_days",
+        "tier",
+        "probability",
+        "mrr_minor",
+        "change",
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -17,6 +17,12 @@ from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
 CALIBRATION = "calibration"  # beside the outlook's keys, in the same column
 
 
+def can_be_kept(text: str) -> bool:
+    """Whether a text can be in a store at all: a question about any other would fail instead of finding
+    nothing. PostgreSQL holds no NUL, and no database half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def run_values(run: ScoringRun) -> dict[str, Any]:
     """The columns of a run, but for its sequence."""
     return {

@@ -10,9 +10,28 @@ down_revision = "5"
 
 
 def upgrade() -> None:
-    """Add two columns, empty in older rows, and four tables."""
+    """Add two columns, empty in older rows, the indexes of lists, and four tables."""
     op.add_column("account_rows", sa.Column("renews_at", sa.DateTime))
     op.add_column("score_rows", sa.Column("change", sa.Float(53)))
+    op.create_index(
+        "account_rows_listed",
+        "account_rows",
+        ["sequence", "csm_id", "renews_at", "segment", "account_id"],
+    )
+    op.create_index(
+        "score_rows_listed",
+        "score_rows",
+        [
+            "sequence",
+            "target",
+            "account_id",
+            "horizon_days",
+            "tier",
+            "probability",
+            "mrr_minor",
+            "change",
+        ],
+    )
     op.create_table(
         "usage_rows",
         sa.Column("sequence", sa.Integer, primary_key=True),
