@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from churnml.serve import about, account, history, score
+from churnml.serve import about, account, book, history, score, usage
 from churnml.serve.endpoints import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *book.ENDPOINTS,
     *account.ENDPOINTS,
     *history.ENDPOINTS,
+    *usage.ENDPOINTS,
     *score.ENDPOINTS,
     *about.ENDPOINTS,
 )
