@@ -352,10 +352,16 @@ class StoreConfig(_Frozen):
 
 
 class ServeConfig(_Frozen):
-    """How the service listens. `stale_after_days` marks scores whose data are older."""
+    """How the service listens. `stale_after_days` marks scores whose data are older.
+
+    requests_per_minute: of one key; without keys, of one address. log_requests: a line for each request,
+    with its route and status and never with what was asked for.
+    """
 
     port: int = Field(3000, ge=1, le=65535)
     stale_after_days: int = Field(14, ge=1)
+    requests_per_minute: int = Field(60_000, ge=1)
+    log_requests: bool = True
 
 
 class PrivacyConfig(_Frozen):

@@ -12,6 +12,7 @@ from churnml.cli import (  # noqa: F401  (they register their commands)
     compare,
     data,
     forget,
+    keys,
     models,
     plan,
     show,

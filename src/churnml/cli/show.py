@@ -176,14 +176,18 @@ def report(
 @app.command()
 def serve(
     port: Annotated[int | None, typer.Option(help="Default: serve.port of churnml.toml.")] = None,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on. One that others reach needs a key in the store."),
+    ] = "127.0.0.1",
     project: ProjectOption = HERE,
 ) -> None:
-    """Start the BentoML service on 127.0.0.1, with scores, reasons and actions over HTTP."""
+    """Start the BentoML service, with scores, reasons and actions over HTTP."""
     from churnml.serve.launch import serve as run
     from churnml.stages.project import open_project
 
     opened = open_project(project)
-    run(project, port or opened.config.serve.port)
+    run(project, port or opened.config.serve.port, host)
 
 
 @app.command()

@@ -1,59 +1,63 @@
-"""Which media type an answer takes. Owns `Accept` (RFC 9110, 12.5.1); knows no endpoint."""
+"""What a client can read: the Accept header. Owns the choice among media types; renders none."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from starlette.requests import Request
 
 from churnml.serve.problems import Problem
 
-MOST_RANGES = 64  # of one Accept header; browsers send a handful
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_RANGE = re.compile(rf"({_TOKEN})/({_TOKEN})")
+_WEIGHT = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?", re.ASCII)
+MOST_LETTERS = 2_000
 
 
-def chosen_type(request: Request, offered: Sequence[str]) -> str:
-    """The media type that the caller likes best; of equals, the one offered first.
+def chosen(request: Request, offers: Sequence[str]) -> str:
+    """The media type to answer with: of those that are accepted, the one with the greatest weight; of
+    equals the first that is offered. Without an Accept header, the first.
 
-    Raises: Problem 406 if none of them is accepted.
+    Raises: Problem 406 if none is accepted.
     """
-    ranges = _ranges(",".join(request.headers.getlist("accept")))
-    if not ranges:
-        return offered[0]
-    liked = [(_liking(kind, ranges), kind) for kind in offered]
-    best = max(liking for liking, _ in liked)
+    given = ",".join(request.headers.getlist("accept"))
+    if not given.strip(" \t,"):
+        return offers[0]
+    ranges = _ranges(given[:MOST_LETTERS])
+    weights = [_weight(offer, ranges) for offer in offers]
+    best = max(weights)
     if best <= 0:
         raise Problem(
-            406,
-            f"None of the media types in Accept can be given. Expected one of {', '.join(offered)}. "
-            "Correct the header, or leave it away for the first of them.",
+            406, f"None of the accepted media types can be given. Expected {' or '.join(offers)}."
         )
-    return next(kind for liking, kind in liked if liking == best)
+    return offers[weights.index(best)]
 
 
-def _ranges(header: str) -> list[tuple[str, float]]:
-    found = []
-    for part in header.split(",")[:MOST_RANGES]:
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if name:
-            found.append((name, _quality(parameters)))
-    return found
+def _ranges(given: str) -> list[tuple[str, str, float]]:
+    """(type, subtype, weight) of each part that is well-formed; what is not accepts nothing."""
+    ranges = []
+    for part in given.split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        found = _RANGE.fullmatch(kind.lower())
+        if found is None or (found[1] == "*" and found[2] != "*"):
+            continue
+        weight = 1.0
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.strip().lower() == "q":
+                value = value.strip()
+                weight = float(value) if _WEIGHT.fullmatch(value) else 0.0
+                break  # what follows q is no parameter of the media type
+        ranges.append((found[1], found[2], weight))
+    return ranges
 
 
-def _quality(parameters: Sequence[str]) -> float:
-    for parameter in parameters:
-        if parameter.startswith("q="):
-            try:
-                quality = float(parameter[2:])
-            except ValueError:
-                return 0.0
-            return quality if 0 <= quality <= 1 else 0.0
-    return 1.0
-
-
-def _liking(kind: str, ranges: Sequence[tuple[str, float]]) -> float:
-    """The quality of the most specific range that the type is in."""
-    for wanted in (kind, kind.split("/")[0] + "/*", "*/*"):
-        fitting = [quality for name, quality in ranges if name == wanted]
-        if fitting:
-            return max(fitting)
-    return 0.0
+def _weight(offer: str, ranges: Sequence[tuple[str, str, float]]) -> float:
+    """What the most specific range that an offer falls into says; 0 if it falls into none."""
+    kind, subtype = offer.split(";")[0].strip().lower().split("/")
+    best = (-1, 0.0)
+    for wanted_kind, wanted_subtype, weight in ranges:
+        if wanted_kind in ("*", kind) and wanted_subtype in ("*", subtype):
+            best = max(best, ((wanted_kind != "*") + (wanted_subtype != "*"), weight))
+    return best[1]

@@ -6,7 +6,6 @@ body: nobody without a right makes the service parse anything."""
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 import time
@@ -23,26 +22,34 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from churnml.errors import ChurnmlError, NotFound
-from churnml.serve import metrics
+from churnml.serve import logs, metrics
+from churnml.serve.accept import chosen
 from churnml.serve.desk import Desk
-from churnml.serve.endpoints import Asked, Endpoint
-from churnml.serve.gate import Gate
+from churnml.serve.endpoints import JSON, Asked, Endpoint
+from churnml.serve.gate import KEY_ID, Gate
 from churnml.serve.problems import Problem
 from churnml.serve.query import parse_query
 from churnml.serve.routes import ENDPOINTS
 
-log = logging.getLogger("churnml.serve")
 FAILED = Problem(500, "The service failed; its log says why. Try again later.")
 NO_SUCH = "There is no such resource. GET /v1/openapi.json lists those that there are."
 TRACE = "trace_id"  # in the state of a request
 TRACE_HEADER = "trace-id"
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+PRIVATE = (b"cache-control", b"private")
+NOT_KEPT = (b"cache-control", b"no-store")
+CLOSE = (b"connection", b"close")
+MOST_UNREAD = 1_000_000
 
 
 def build_app(
-    desk: Desk, endpoints: Sequence[Endpoint] = ENDPOINTS, gate: Gate | None = None
+    desk: Desk,
+    endpoints: Sequence[Endpoint] = ENDPOINTS,
+    gate: Gate | None = None,
+    workers: int = 1,
 ) -> Guard:
-    """The app over a desk."""
-    admits = gate or Gate(desk)
+    """The app over a desk. workers: processes that share what a key may ask."""
+    admits = gate or Gate(desk, workers)
     # LightGBM runs on one thread a process: more explanations at once only wait longer.
     scoring = anyio.CapacityLimiter(1)
     of_path: dict[str, list[Endpoint]] = {}
@@ -63,7 +70,7 @@ def build_app(
     )
     # A redirect for a slash at the end would be a second way to say the same.
     app.router.redirect_slashes = False
-    return Guard(app, routes)
+    return Guard(app, routes, desk)
 
 
 def _handler(
@@ -75,6 +82,7 @@ def _handler(
         method = "GET" if request.method == "HEAD" else request.method
         endpoint = by_method[method]  # type: ignore[index]  # the route lets no other through
         caller = await gate.admit(endpoint, request)
+        chosen(request, _kinds(endpoint))
         asked = Asked(
             request=request,
             desk=desk,
@@ -87,6 +95,12 @@ def _handler(
         return await endpoint.handler(asked)
 
     return handle
+
+
+def _kinds(endpoint: Endpoint) -> list[str]:
+    """What the endpoint answers with when all is well."""
+    said = [kind for answer in endpoint.answers.values() for kind in answer.shapes]
+    return list(dict.fromkeys(said)) or [JSON]
 
 
 def _decoded(params: Mapping[str, str]) -> dict[str, str]:
@@ -102,15 +116,16 @@ def _decoded(params: Mapping[str, str]) -> dict[str, str]:
 
 
 class Guard:
-    """Around the app: names each request, counts it under its route, and turns what nobody caught into
-    a 500.
+    """Around the app: names each request, counts it under its route and writes it down, says what browsers
+    may do with the answer, and turns what nobody caught into a 500.
 
     Not a Starlette itself: BentoML then leaves every path below it to us, its own pages included.
     """
 
-    def __init__(self, app: Starlette, routes: Sequence[Route]):
+    def __init__(self, app: Starlette, routes: Sequence[Route], desk: Desk):
         self._app: ASGIApp = app
         self._routes = tuple(routes)
+        self._desk = desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -118,38 +133,66 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        status = 0
+        status = sent = 0
+        whole = False  # whether all of the body was read
         trace_id = _trace_id(scope)
         # Routes are matched as they were sent: decoded, the slash of an id would part the path.
         raw = scope.get("raw_path") or scope["path"].encode()
         state = {**scope.get("state", {}), TRACE: trace_id}
         scope = {**scope, "path": raw.decode("latin-1"), "root_path": "", "state": state}
 
+        async def reading() -> Message:
+            nonlocal whole
+            message = await receive()
+            whole = whole or not message.get("more_body", False)
+            return message
+
         async def noting(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((TRACE_HEADER.encode(), trace_id.encode()))
+                headers = message["headers"]
+                headers += [(TRACE_HEADER.encode(), trace_id.encode()), NO_SNIFFING]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(PRIVATE if status < 400 else NOT_KEPT)
+                if not whole and _has_large_body(scope):
+                    headers.append(CLOSE)
+            else:
+                sent += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, reading, noting)
         except ClientDisconnect:
             status = status or 499
-        except Exception:
-            log.exception("%s failed", self._route(scope))
+        except Exception as error:
+            logs.failed(error, self._route(scope), trace_id)
             if not status:
-                await FAILED.response(trace_id)(scope, receive, noting)
+                await FAILED.response(trace_id)(scope, reading, noting)
         finally:
-            metrics.observe(
-                scope["method"], self._route(scope), status or 500, time.perf_counter() - began
-            )
+            took, route = time.perf_counter() - began, self._route(scope)
+            metrics.observe(scope["method"], route, status or 500, took)
+            config = self._desk.present.config
+            if config is None or config.serve.log_requests:
+                logs.request_line(
+                    scope["method"], route, status or 500, took, sent, trace_id, state.get(KEY_ID)
+                )
 
     def _route(self, scope: Scope) -> str:
         for route in self._routes:
             if route.matches(scope)[0] != Match.NONE:
                 return route.path
         return "other"
+
+
+def _has_large_body(scope: Scope) -> bool:
+    """Whether so much is still to come that the connection is better closed than read to the end."""
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding":
+            return True
+        if name == b"content-length":
+            return not value.isdigit() or len(value) > 9 or int(value) > MOST_UNREAD
+    return False
 
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -184,9 +227,14 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 async def _answer_fault(request: Request, fault: Exception) -> Response:
     if isinstance(fault, NotFound):
         return await _answer_problem(request, Problem(404, str(fault)))
-    # Its words may name a path of this machine.
-    log.error("%s", fault)
+    # Its words may name a path of this machine, or an account.
+    logs.failed(fault, _template(request), request.scope["state"][TRACE])
     return await _answer_failure(request, fault)
+
+
+def _template(request: Request) -> str:
+    route = request.scope.get("route")
+    return route.path if isinstance(route, Route) else "other"
 
 
 async def _answer_failure(request: Request, _: Exception) -> Response:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from churnml.errors import Refused
-from churnml.serve.accept import chosen_type
+from churnml.serve.accept import chosen
 from churnml.serve.book_example import EXAMPLE
 from churnml.serve.cursor import not_ours, read_cursor, write_cursor
 from churnml.serve.desk import Desk, Held
@@ -26,10 +26,11 @@ from churnml.serve.export import CSV, PARQUET, WRITERS, Flat, at_risk, columns_o
 from churnml.serve.history import declared_target
 from churnml.serve.problems import FieldError, refused
 from churnml.serve.query import Date, Language, Moment, Query, Whole
-from churnml.serve.replies import in_thread, json_reply
+from churnml.serve.replies import in_thread
 from churnml.serve.schema import unavailable
 from churnml.serve.shapes import Target, Tier
 from churnml.serve.shapes_book import BookShape, ListedScoreShape, ListedShape
+from churnml.serve.tagged import TAG_HEADERS, UNCHANGED, tagged_reply
 from churnml.serve.telling import Telling
 from churnml.store.listing import BookQuery, Listed, Page, Sort
 from churnml.store.rows import Name, ScoreRow
@@ -91,13 +92,13 @@ class AccountsQuery(Query):
 
 async def accounts(asked: Asked) -> Response:
     """The book: a page of it, or all of it as a file."""
-    kind = chosen_type(asked.request, (JSON, CSV, PARQUET))
+    kind = chosen(asked.request, (JSON, CSV, PARQUET))
     held = await in_thread(asked.desk.held)
     query: AccountsQuery = asked.query
     with_names = asked.caller.may("act")
     if kind == JSON:
         answer = await in_thread(lambda: page_answer(asked.desk, held, query, with_names))
-        return json_reply(answer, _page_headers(asked.request, answer["next_cursor"]))
+        return tagged_reply(asked, answer, _page_headers(asked.request, answer["next_cursor"]))
     given = query.model_fields_set & {"limit", "cursor"}
     if given:
         raise refused(
@@ -293,6 +294,7 @@ def _moment(moment: datetime) -> str:
 
 
 _HEADERS = {
+    **TAG_HEADERS,
     "Link": "The next page, as rel=next; of JSON, and not on the last page.",
     "run-id": "Of a file: the scoring run.",
     "created-at": "Of a file: when the book was scored, for `updated_since`.",
@@ -327,7 +329,8 @@ ENDPOINTS = (
                 {JSON: BookShape, CSV: str, PARQUET: bytes},
                 EXAMPLE,
                 _HEADERS,
-            )
+            ),
+            304: UNCHANGED,
         },
         query=AccountsQuery,
         refusals=(503,),

@@ -18,7 +18,7 @@ from churnml.serve.desk import Desk, Held
 from churnml.serve.endpoints import JSON, Answer, Asked, Endpoint
 from churnml.serve.problems import FieldError, refused
 from churnml.serve.query import Date, Flag, Language, Query, Whole
-from churnml.serve.replies import in_thread, json_reply
+from churnml.serve.replies import in_thread
 from churnml.serve.shapes import Target
 from churnml.serve.shapes_book import (
     HistoryShape,
@@ -26,6 +26,7 @@ from churnml.serve.shapes_book import (
     PastChangeShape,
     PastScoreShape,
 )
+from churnml.serve.tagged import TAG_HEADERS, UNCHANGED, tagged_reply
 from churnml.stages.change import compare_books, plain_change
 from churnml.store.rows import AccountBook, ScoreRow
 from churnml.store.store import Store
@@ -59,7 +60,7 @@ async def history(asked: Asked) -> Response:
         raise refused([FieldError("until", "lies before `from`; turn them round")])
     work = partial(history_answer, asked.desk, held, asked.path["account_id"], query)
     # A ledger is scored anew, and waits its turn; what the books say is only read.
-    return json_reply(await in_thread(work, asked.scoring if query.ledger else None))
+    return tagged_reply(asked, await in_thread(work, asked.scoring if query.ledger else None))
 
 
 def declared_target(held: Held, target: str | None) -> None:
@@ -218,7 +219,10 @@ ENDPOINTS = (
             "is kept no more, `untold` says so."
         ),
         handler=history,
-        answers={200: Answer("The history.", {JSON: HistoryShape}, _EXAMPLE)},
+        answers={
+            200: Answer("The history.", {JSON: HistoryShape}, _EXAMPLE, TAG_HEADERS),
+            304: UNCHANGED,
+        },
         query=HistoryQuery,
         refusals=(404, 503),
         tag="accounts",

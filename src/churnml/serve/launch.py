@@ -14,7 +14,10 @@ from typing import IO, NoReturn
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from churnml.errors import ChurnmlError
+from churnml.errors import ChurnmlError, Refused
+from churnml.serve.addresses import is_loopback
+from churnml.stages.keys import live_keys
+from churnml.stages.project import open_project
 
 HOST = "127.0.0.1"
 SERVICE = "churnml.serve.service:ChurnService"
@@ -42,6 +45,21 @@ def free_port(host: str = HOST) -> int:
         return int(probe.getsockname()[1])
 
 
+def check_keys(project: Path, host: str = HOST) -> None:
+    """Refuse to be reached from elsewhere while nobody has a key.
+
+    `localhost` and the like are this machine alone. Raises: Refused; ConfigError for a broken project;
+    ChurnmlError if the store cannot be opened.
+    """
+    if is_loopback(host):
+        return
+    if not live_keys(open_project(project)):
+        raise Refused(
+            f"--host {host}: other machines could ask, and the store holds no live key. Expected one "
+            "before the service is opened to others. Make one: churnml keys create NAME --scope read"
+        )
+
+
 def command(port: int, host: str = HOST) -> list[str]:
     """The command line that serves."""
     return [
@@ -65,8 +83,9 @@ def environment(project: Path) -> dict[str, str]:
 def serve(project: Path, port: int, host: str = HOST) -> NoReturn:
     """Become the service: this process is replaced, so that signals reach it directly.
 
-    Raises: ChurnmlError if the port is taken.
+    Raises: ChurnmlError if the port is taken; Refused outside loopback without a live key.
     """
+    check_keys(project, host)
     check_port(port, host)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
+from churnml import __version__
 from churnml.actions.action import Action, render_action
 from churnml.actions.choose import choose_play
 from churnml.errors import NotFound
 from churnml.explain.reasons import Reason, reason_from_dict, reasons_for
 from churnml.explain.what_if import answer
+from churnml.features.catalog import CATALOG, fingerprint
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.contributions import explain_matrix
 from churnml.scoring.outlook import outlooks
 from churnml.scoring.predict import matrix_of_rows
+from churnml.serve import beside
+from churnml.serve.cache import Finished, finish
 from churnml.serve.desk import Desk, Held
 from churnml.serve.schema import FeatureRow, FeatureValue
+from churnml.serve.shapes_beside import VersionsShape
 from churnml.stages.change import compare_books, plain_change, two_books
 from churnml.stages.explain import tell_score
 from churnml.stages.what_if import what_if_of
@@ -29,46 +34,89 @@ from churnml.store.rows import AccountBook, ScoreRow
 Answer = dict[str, Any]
 
 
-def account_answer(
+def finished_account(
     desk: Desk,
     held: Held,
     account_id: str,
     lang: str,
+    in_full: bool,
     since: datetime | None = None,
     what_if: bool = False,
-) -> Answer:
-    """All that the book says about one account.
+) -> Finished:
+    """All that the book says about one account, ready to be sent, and until when it holds.
 
-    since: each score with why it changed since then. what_if: each with what would have to be true.
+    in_full: with names and with people's own words. since: each score with why it changed since then.
+    what_if: each with what would have to be true.
     Raises: NotFound if the book says nothing, or there is no book of then.
     """
     store = held.need_store()
     then, now = (None, store.account(account_id))
     if since is not None:
         then, now = two_books(store, account_id, since)
-    answer = _account(desk, held, now, lang)
+    answer, until = _account(desk, held, now, lang, in_full)
     if then is not None:
         compared = compare_books(then, now, partial(desk.bundle, held), lang)
         for score, change in zip(answer["scores"], compared, strict=True):
-            score["change"] = plain_change(change)
+            score["change_since"] = plain_change(change)
     if what_if:
         for score, row in zip(answer["scores"], now.scores, strict=True):
             score["what_if"] = _supposed(held, now, row, lang)
-    return answer
+    return finish(answer, until)
 
 
-def _account(desk: Desk, held: Held, book: AccountBook, lang: str) -> Answer:
-    return {
-        "account_id": book.account.account_id,
-        "segment": book.account.segment,
-        "need": book.account.need,
-        "csm_id": book.account.csm_id,
-        "mrr": book.account.mrr,
-        "currency": book.account.currency,
+def _account(
+    desk: Desk, held: Held, book: AccountBook, lang: str, in_full: bool
+) -> tuple[Answer, datetime | None]:
+    account = book.account
+    account_id = account.account_id
+    actions, until = beside.actions_under_way(desk, held, account_id, lang, in_full)
+    stale = desk.is_stale(held, book.run.data_through)
+    if not stale:
+        fresh = desk.fresh_until(held, book.run.data_through)
+        until = fresh if until is None else min(until, fresh)
+    answer: Answer = {"account_id": account_id}
+    if in_full:
+        name, url = held.need_store().names([account_id]).get(account_id, (None, None))
+        answer |= {"display_name": name, "crm_url": url}
+    answer |= {
+        "segment": account.segment,
+        "need": account.need,
+        "csm_id": account.csm_id,
+        "mrr": account.mrr,
+        "currency": account.currency,
+        "renews_at": beside.moment_or_none(account.renews_at),
         "as_of": _moment(book.run.as_of),
         "data_through": _moment(book.run.data_through),
-        "stale": desk.is_stale(held, book.run.data_through),
-        "scores": [_stored(desk, held, book, row, lang) for row in book.scores],
+        "stale": stale,
+        "scores": [
+            {
+                **_stored(desk, held, book, row, lang),
+                "change": row.change,
+                "mrr_at_risk": None if row.probability is None else row.probability * row.mrr,
+            }
+            for row in book.scores
+        ],
+        "health": beside.healths(held, account),
+        "milestones": beside.milestones(account),
+        "notes": beside.open_notes(held, account_id, in_full),
+        "actions": actions,
+        "versions": _versions(held),
+    }
+    return answer, until
+
+
+@cache
+def catalog_fingerprint() -> str:
+    """Of the features that this churnml declares."""
+    return fingerprint(CATALOG)
+
+
+def _versions(held: Held) -> VersionsShape:
+    return {
+        "churnml": __version__,
+        "catalog_fingerprint": catalog_fingerprint(),
+        "configuration": held.fingerprint,
+        "models": {target: bundle.model_version for target, bundle in held.bundles.items()},
     }
 
 

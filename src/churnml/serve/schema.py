@@ -1,24 +1,20 @@
-"""What a request may say. Owns the shapes and their checks; scores nothing.
+"""What a request may say. Owns the shapes and their checks; reads no bytes (bodies.py), scores nothing.
 
 Strict: an unknown field, a text for a number, NaN or an infinity is refused with the path to it.
 A wrong request is refused whole; an account that the book does not have is no fault (resources.py)."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from starlette.requests import Request
 
 from churnml.errors import ChurnmlError
+from churnml.serve.bodies import read_json as read_json  # handlers find it beside the shapes
 from churnml.serve.problems import FieldError, Problem, refused
 
 MOST_ITEMS = 1_000
-MOST_BYTES = 10_000_000
 
 AccountId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 FeatureValue = float | str | None
@@ -44,84 +40,6 @@ class ScoreRequest(_Strict):
     target: str | None = None
     accounts: list[AccountId] | None = Field(None, min_length=1, max_length=MOST_ITEMS)
     rows: list[FeatureRow] | None = Field(None, min_length=1, max_length=MOST_ITEMS)
-
-
-async def read_json(request: Request) -> Any:
-    """The body as JSON.
-
-    Raises: Problem 415 for another content type, 413 for too large a body, 400 for what is no JSON,
-    422 for NaN or an infinity.
-    """
-    content_type = request.headers.get("content-type", "")
-    kind, _, rest = content_type.partition(";")
-    charset = rest.strip().lower().removeprefix("charset=").strip('"')
-    if kind.strip().lower() != "application/json" or charset not in ("", "utf-8", "utf8"):
-        raise Problem(
-            415,
-            f"Found the content type {content_type[:80]!r}. Expected application/json in UTF-8. "
-            "Send JSON and say so.",
-        )
-    return _parse(await _read(request))
-
-
-async def _read(request: Request) -> bytes:
-    too_large = Problem(
-        413,
-        f"The body is larger than {MOST_BYTES:,} bytes. Expected at most that. Send fewer items at "
-        "a time.",
-    )
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MOST_BYTES:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise too_large
-    return bytes(body)
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        where = _not_finite(body)
-        if where is not None:
-            raise refused([where]) from None
-        raise Problem(
-            400, f"The body is no JSON: {error}. Expected one JSON object. Correct it."
-        ) from None
-
-
-def _not_finite(body: bytes) -> FieldError | None:
-    """Where the body would be JSON but for a NaN or an infinity; None if that isn't it."""
-    found: list[str] = []
-
-    def note(name: str) -> float:
-        found.append(name)
-        return math.nan
-
-    try:
-        where = _path_of(json.loads(body, parse_constant=note))
-    except (ValueError, RecursionError):
-        return None
-    if not found and where is None:
-        return None
-    name = found[0] if found else "a number beyond all floats"
-    return FieldError(where or "(body)", f"found {name}; expected a finite number or null")
-
-
-def _path_of(value: Any, path: str = "") -> str | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return path
-    children: Collection[tuple[str, Any]] = ()
-    if isinstance(value, dict):
-        children = [(f"{path}.{key}" if path else str(key), child) for key, child in value.items()]
-    elif isinstance(value, list):
-        children = [(f"{path}[{place}]", child) for place, child in enumerate(value)]
-    return next(
-        (where for name, child in children if (where := _path_of(child, name)) is not None), None
-    )
 
 
 def score_request(

@@ -127,21 +127,6 @@ class ProblemShape(TypedDict, total=False):
     trace_id: str
 
 
-class AccountShape(TypedDict):
-    """All that the book says about one account."""
-
-    account_id: str
-    segment: str | None
-    need: str | None
-    csm_id: str | None
-    mrr: float
-    currency: str
-    as_of: Moment
-    data_through: Moment
-    stale: Annotated[bool, Field(description="Its data are older than the company allows.")]
-    scores: list[ScoreShape]
-
-
 class ResultShape(TypedDict):
     """One item of a batch."""
 

@@ -12,8 +12,9 @@ from churnml.errors import NotFound
 from churnml.serve.desk import Desk, Held
 from churnml.serve.endpoints import JSON, Answer, Asked, Endpoint
 from churnml.serve.query import Query
-from churnml.serve.replies import in_thread, json_reply
+from churnml.serve.replies import in_thread
 from churnml.serve.shapes_usage import UsageShape
+from churnml.serve.tagged import TAG_HEADERS, UNCHANGED, tagged_reply
 
 
 class UsageQuery(Query):
@@ -24,7 +25,8 @@ async def usage(asked: Asked) -> Response:
     """The account's usage."""
     held = await in_thread(asked.desk.held)
     account_id = asked.path["account_id"]
-    return json_reply(await in_thread(lambda: usage_answer(asked.desk, held, account_id)))
+    answer = await in_thread(lambda: usage_answer(asked.desk, held, account_id))
+    return tagged_reply(asked, answer)
 
 
 def usage_answer(desk: Desk, held: Held, account_id: str) -> UsageShape:
@@ -123,7 +125,10 @@ ENDPOINTS = (
             "modules sum to the company's, and so do those of all roles but `automated`."
         ),
         handler=usage,
-        answers={200: Answer("The usage.", {JSON: UsageShape}, _EXAMPLE)},
+        answers={
+            200: Answer("The usage.", {JSON: UsageShape}, _EXAMPLE, TAG_HEADERS),
+            304: UNCHANGED,
+        },
         query=UsageQuery,
         refusals=(404, 503),
         tag="accounts",

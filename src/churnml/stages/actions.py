@@ -89,17 +89,25 @@ def list_actions(
         )
     store = open_store(project.store_url)
     try:
-        rows = [
-            row
-            for row in store.actions.rows(account_id)
-            if row.arm == "treated"
-            and (state == "all" or (row.live if state == LIVE else row.state == state))
-            and csm_id in (None, row.csm_id)
-        ]
-        rows.sort(key=lambda row: (row.due_at, row.account_id, row.play))
+        rows = action_rows(store, state, csm_id, account_id)
         return _told(project, store, rows, lang)
     finally:
         store.close()
+
+
+def action_rows(
+    store: Store, state: str = LIVE, csm_id: str | None = None, account_id: str | None = None
+) -> list[ActionRow]:
+    """The actions for people in an open store, in the order of `list_actions`."""
+    rows = [
+        row
+        for row in store.actions.rows(account_id)
+        if row.arm == "treated"
+        and (state == "all" or (row.live if state == LIVE else row.state == state))
+        and csm_id in (None, row.csm_id)
+    ]
+    rows.sort(key=lambda row: (row.due_at, row.account_id, row.play, row.action_id))
+    return rows
 
 
 def show_action(project: Project, asked_id: str, lang: str | None = None) -> ActionStory:
@@ -130,20 +138,37 @@ def change_action(
             "and --judge. Give one at a time."
         )
     now = at or project.now
-    plays = {play.name: play for play in all_plays(project.play_texts())}
+    plays = all_plays(project.play_texts())
     store = open_store(project.store_url)
     try:
-        with store.actions.changing() as pen:
-            row = find(pen.rows(), asked_id)
-            if now < row.opened_at or now > project.now:
-                raise ConfigError(
-                    f"--at: found {now:%Y-%m-%d}. Expected a moment from {row.opened_at:%Y-%m-%d}, when "
-                    f"the action opened, to {project.now:%Y-%m-%d}. Correct it."
-                )
-            changes = _asked(row, plays.get(row.play), asked, now)
-            pen.write(changes)
+        return change_in(store, plays, asked_id, asked, now, until=project.now)
     finally:
         store.close()
+
+
+def change_in(
+    store: Store,
+    plays: Sequence[Play],
+    asked_id: str,
+    asked: Asked,
+    now: datetime,
+    until: datetime | None = None,
+) -> tuple[Change, ...]:
+    """`change_action` in an open store. until: no moment after it can be given (default: now).
+
+    Raises: as `change_action`.
+    """
+    latest = until or now
+    with store.actions.changing() as pen:
+        row = find(pen.rows(), asked_id)
+        if now < row.opened_at or now > latest:
+            raise ConfigError(
+                f"--at: found {now:%Y-%m-%d}. Expected a moment from {row.opened_at:%Y-%m-%d}, when "
+                f"the action opened, to {latest:%Y-%m-%d}. Correct it."
+            )
+        play = next((play for play in plays if play.name == row.play), None)
+        changes = _asked(row, play, asked, now)
+        pen.write(changes)
     return changes
 
 
@@ -186,7 +211,20 @@ def _told(
         raise ConfigError(
             f"--lang: found {language!r}. Expected one of {', '.join(LANGUAGES)}. Choose one."
         )
-    plays = {play.name: play for play in all_plays(project.play_texts())}
+    plays = all_plays(project.play_texts())
+    return tell_actions(store, rows, plays, language, project.config.currency, project.now)
+
+
+def tell_actions(
+    store: Store,
+    rows: Sequence[ActionRow],
+    plays: Sequence[Play],
+    lang: str,
+    currency: str,
+    now: datetime,
+) -> tuple[ToldAction, ...]:
+    """Actions of an open store in words, in the order of `rows`. currency: where no book says one."""
+    by_name = {play.name: play for play in plays}
     # Told of the book that each was opened on, as it is kept.
     books: dict[datetime, dict[str, AccountBook]] = {}
     for as_of in {row.as_of for row in rows}:
@@ -194,8 +232,7 @@ def _told(
         books[as_of] = store.accounts(names, at=as_of)
     return tuple(
         _tell(
-            row, plays.get(row.play), books[row.as_of].get(row.account_id), language,
-            project.config.currency, project.now,
+            row, by_name.get(row.play), books[row.as_of].get(row.account_id), lang, currency, now,
         )
         for row in rows
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from churnml.actions.voice import (
     TopicSum,
@@ -15,6 +16,7 @@ from churnml.actions.voice import (
     checked_topic,
     topic_sums,
 )
+from churnml.config import VoiceConfig
 from churnml.errors import ConfigError
 from churnml.stages.project import Project
 from churnml.store.store import Store, open_store
@@ -51,10 +53,27 @@ def note(
     Raises: ConfigError for an empty id, an undeclared topic, another kind or route, or a text that
     cannot be.
     """
+    with _opened(project) as store:
+        return note_in(
+            store, project.config.voice, account_id, kind, topic, text, route, by, project.now
+        )
+
+
+def note_in(
+    store: Store,
+    voice: VoiceConfig,
+    account_id: str,
+    kind: str,
+    topic: str,
+    text: str,
+    route: str | None,
+    by: str | None,
+    now: datetime,
+) -> Noted:
+    """`note` in an open store. Raises: as `note`."""
     account_id = account_id.strip()
     if not account_id:
         raise ConfigError("ACCOUNT: found nothing. Expected an id. Give it as your tables have it.")
-    voice = project.config.voice
     topic = checked_topic(topic, voice)
     made = VoiceNote(
         note_id=0,
@@ -63,14 +82,13 @@ def note(
         kind=checked_kind(kind),
         route=checked_route(route, topic, voice),
         text=checked_text(text, "TEXT"),
-        noted_at=project.now,
+        noted_at=now,
         noted_by=by,
     )
-    with _opened(project) as store:
-        book = store.accounts([account_id]).get(account_id)
-        if by is None and book is not None:
-            made = replace(made, noted_by=book.account.csm_id)
-        return Noted(store.voice.add(made), book is not None)
+    book = store.accounts([account_id]).get(account_id)
+    if by is None and book is not None:
+        made = replace(made, noted_by=book.account.csm_id)
+    return Noted(store.voice.add(made), book is not None)
 
 
 def close(project: Project, note_id: int, how: str) -> VoiceNote:
@@ -78,9 +96,13 @@ def close(project: Project, note_id: int, how: str) -> VoiceNote:
 
     Raises: NotFound, Refused if it is closed already, ConfigError for a text that cannot be.
     """
-    closure = checked_text(how, "--how")
     with _opened(project) as store:
-        return store.voice.end(note_id, closure, project.now)
+        return close_in(store, note_id, how, project.now)
+
+
+def close_in(store: Store, note_id: int, how: str, now: datetime) -> VoiceNote:
+    """`close` in an open store. Raises: as `close`."""
+    return store.voice.end(note_id, checked_text(how, "--how"), now)
 
 
 def erase(project: Project, note_id: int) -> None:

@@ -62,9 +62,7 @@ class KeyShelf:
             ).rowcount
             row = connection.execute(select(table).where(table.c.key_id == key_id)).one_or_none()
         if row is None:
-            raise NotFound(
-                f"key {key_id}: there is none. Expected the id of a key. See: churnml keys list"
-            )
+            raise _no_key(key_id)
         key = _key(row)
         if not done:
             raise Refused(
@@ -72,6 +70,26 @@ class KeyShelf:
                 "See: churnml keys list. Nothing was changed."
             )
         return key
+
+    def succeed(self, key_id: str, successor: KeyRow, ends_at: datetime) -> KeyRow:
+        """Keep a key in another's place, which opens nothing from `ends_at` on (or its own end before).
+
+        Returns: the other. Raises: NotFound if there is none of that id; ChurnmlError if the store refuses.
+        Nothing is written unless all is.
+        """
+        table = tables.keys
+        with self._writing() as connection:
+            connection.execute(
+                update(table)
+                .where(table.c.key_id == key_id)
+                .where(or_(table.c.expires_at.is_(None), table.c.expires_at > ends_at))
+                .values(expires_at=ends_at)
+            )
+            row = connection.execute(select(table).where(table.c.key_id == key_id)).one_or_none()
+            if row is None:
+                raise _no_key(key_id)
+            connection.execute(insert(table), asdict(successor))
+        return _key(row)
 
     def count(self) -> int:
         """How many keys the store holds, live or not."""
@@ -102,6 +120,12 @@ class KeyShelf:
                 f"keys: could not be written ({short(error)}). Expected a store that accepts writes. "
                 "Free the disk or the lock and do it again; nothing was written."
             ) from None
+
+
+def _no_key(key_id: str) -> NotFound:
+    return NotFound(
+        f"key {key_id}: there is none. Expected the id of a key. See: churnml keys list"
+    )
 
 
 def _key(row: Row[Any]) -> KeyRow:

@@ -133,7 +133,12 @@ def a_served_project(folder: Path) -> Path:
 
 def a_client(desk: Desk) -> TestClient:
     desk.held(at_once=True)
-    return TestClient(build_app(desk), raise_server_exceptions=False)  # type: ignore[arg-type]
+    return TestClient(
+        build_app(desk),  # type: ignore[arg-type]
+        base_url="http://127.0.0.1:3000",
+        client=("127.0.0.1", 50000),
+        raise_server_exceptions=False,
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -314,3 +314,16 @@ def test_the_first_target_that_the_book_has_speaks_where_none_is_named(project: 
 
 def test_the_example_of_the_documentation_has_the_shape_of_the_answers() -> None:
     SHAPE.validate_python(EXAMPLE, strict=True)
+
+
+def test_a_page_that_the_caller_has_already_is_not_sent_again(book: Path) -> None:
+    client = a_client(book)
+    first = client.get("/v1/accounts?limit=2")
+    tag = first.headers["etag"]
+    again = client.get("/v1/accounts?limit=2", headers={"if-none-match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == tag
+    assert again.links["next"] == first.links["next"]
+    assert client.get("/v1/accounts?limit=3", headers={"if-none-match": tag}).status_code == 200
+    write_run(book, [an_account("b1")], [a_score("b1")], as_of=datetime(2024, 3, 11))
+    assert client.get("/v1/accounts?limit=2", headers={"if-none-match": tag}).status_code == 200

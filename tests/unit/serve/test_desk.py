@@ -77,7 +77,7 @@ def test_the_project_is_looked_at_only_now_and_then(
     assert desk.held().bundles["churn"].model_version == "2024-03-10-bbbbbbbb"
 
 
-def test_a_store_that_cannot_be_opened_leaves_rows_scorable(
+def test_a_store_that_cannot_be_opened_lets_nobody_in_for_it_holds_the_keys(
     served: Path, client_of: Callable[..., TestClient], monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("CHURNML_STORE_URL", "nosuchdb://x/y")
@@ -86,7 +86,8 @@ def test_a_store_that_cannot_be_opened_leaves_rows_scorable(
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "30"
     body = {"rows": [{"account_id": "x", "features": {"events_28d_per_week": 1.0}}]}
-    assert client.post("/v1/score", json=body).status_code == 200
+    assert client.post("/v1/score", json=body).status_code == 503
+    assert client.get("/v1/openapi.json").status_code == 200
 
 
 def test_a_server_without_a_model_refuses_rows_and_answers_from_the_book(
