@@ -134,13 +134,14 @@ def _flat_score(score: ScoreRow, listed: Listed, telling: Telling) -> dict[str, 
 
 
 def _row_hash(row: Flat, columns: Sequence[Column]) -> str:
-    digest = hashlib.sha256()
-    for column in columns:
-        if column.hashed:
-            text = _text(row.get(column.name), column.kind)
-            # With its length: no two rows run together into the same bytes.
-            digest.update(f"{column.name}:{len(text)}:{text}\n".encode())
-    return digest.hexdigest()[:32]
+    texts = [
+        (column.name, _text(row.get(column.name), column.kind))
+        for column in columns
+        if column.hashed
+    ]
+    # With its length: no two rows run together into the same text.
+    whole = "\n".join([f"{name}:{len(text)}:{text}" for name, text in texts])
+    return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 
 def _text(value: Any, kind: Kind) -> str:
