@@ -16,6 +16,7 @@ from starlette.responses import Response
 from churnml.errors import NotFound
 from churnml.serve.desk import Desk, Held
 from churnml.serve.endpoints import JSON, Answer, Asked, Endpoint
+from churnml.serve.history_example import EXAMPLE
 from churnml.serve.problems import FieldError, refused
 from churnml.serve.query import Date, Flag, Language, Query, Whole
 from churnml.serve.replies import in_thread
@@ -180,32 +181,6 @@ def _moment(moment: datetime) -> str:
     return moment.isoformat() + "Z"
 
 
-_EXAMPLE: HistoryShape = {
-    "account_id": "A00017",
-    "earlier": 0,
-    "books": [
-        {
-            "as_of": "2025-12-21T00:00:00Z",
-            "data_through": "2025-12-28T00:00:00Z",
-            "scores": [
-                {
-                    "target": "churn",
-                    "horizon_days": 90,
-                    "lead_days": 14,
-                    "probability": 0.0612,
-                    "low": 0.0391,
-                    "high": 0.0944,
-                    "tier": "low",
-                    "status": "ok",
-                    "model_version": "2025-12-28-00752029",
-                    "change": None,
-                    "ledger": None,
-                }
-            ],
-        }
-    ],
-}
-
 ENDPOINTS = (
     Endpoint(
         method="GET",
@@ -220,7 +195,7 @@ ENDPOINTS = (
         ),
         handler=history,
         answers={
-            200: Answer("The history.", {JSON: HistoryShape}, _EXAMPLE, TAG_HEADERS),
+            200: Answer("The history.", {JSON: HistoryShape}, EXAMPLE, TAG_HEADERS),
             304: UNCHANGED,
         },
         query=HistoryQuery,

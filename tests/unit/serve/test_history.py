@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import export_champion
 from churnml.scoring.predict import matrix_of_rows, probabilities, raw_scores
+from churnml.serve.history_example import EXAMPLE
 from churnml.serve.shapes_book import HistoryShape
 from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
 from churnml.store.store import open_store, sqlite_url
@@ -192,3 +193,12 @@ def test_an_account_that_no_book_held_is_not_found_in_words(client: TestClient) 
     response = client.get("/v1/accounts/nobody/history")
     assert response.status_code == 404
     assert "'nobody': not in the book of 2024-03-04" in response.json()["detail"]
+
+
+def test_the_example_of_the_documentation_has_the_shape_of_the_answers_and_adds_up() -> None:
+    TypeAdapter(HistoryShape).validate_python(EXAMPLE, strict=True)
+    (score,) = EXAMPLE["books"][0]["scores"]
+    assert score["ledger"] is not None
+    whole = sum(part["points"] for part in score["ledger"]["parts"])
+    assert whole == pytest.approx(score["ledger"]["points"])
+    assert whole == pytest.approx(100 * (score["change"] or 0))
