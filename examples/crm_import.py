@@ -5,7 +5,8 @@
 
 A row is written if its `row_hash` is another than last time (crm_seen.csv keeps those), so that a CRM that
 counts its API calls is called only for what changed. An account that has left the book gets a row with
-nothing but its id: the CRM then clears what it shows of it. Import crm_update.csv before you run this again."""
+nothing but its id: the CRM then clears what it shows of it. Import crm_update.csv before you run this
+again."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ from churnml.store.listing import BookQuery, Listed, Page, Sort
 from churnml.store.rows import Name, ScoreRow
 from churnml.store.store import Store
 
+MOST_ACCOUNTS = 1000  # of a page
 AT_ONCE = 500  # accounts of an export that lie in memory
 IN_MEMORY = 8 << 20  # bytes of an export; what is larger lies in a temporary file
 WAIT_S = 60.0
@@ -78,7 +79,18 @@ class AccountsQuery(Query):
         Literal["desc", "asc"] | None,
         Field(description="Default: desc, and asc for account_id."),
     ] = None
-    limit: Annotated[Whole, Field(ge=1, le=1000, description="Accounts of a page.")] = 100
+    limit: Annotated[
+        Whole,
+        Field(
+            ge=1,
+            le=MOST_ACCOUNTS,
+            description="Accounts of a page.",
+            json_schema_extra={
+                "minimum": 1,
+                "maximum": MOST_ACCOUNTS,
+            },  # lost behind Whole otherwise
+        ),
+    ] = 100
     cursor: Annotated[
         str | None,
         Field(

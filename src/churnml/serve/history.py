@@ -47,7 +47,13 @@ class HistoryQuery(Query):
     until: Annotated[Date | None, Field(description="Books of this day and earlier.")] = None
     ledger: Annotated[Flag, Field(description="Tell why each score differs from the last.")] = True
     limit: Annotated[
-        Whole, Field(ge=1, le=MOST_BOOKS, description="The newest so many books of the range.")
+        Whole,
+        Field(
+            ge=1,
+            le=MOST_BOOKS,
+            description="The newest so many books of the range.",
+            json_schema_extra={"minimum": 1, "maximum": MOST_BOOKS},  # lost behind Whole otherwise
+        ),
     ] = 12
     lang: Language = None
 

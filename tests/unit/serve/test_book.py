@@ -327,3 +327,14 @@ def test_a_page_that_the_caller_has_already_is_not_sent_again(book: Path) -> Non
     assert client.get("/v1/accounts?limit=3", headers={"if-none-match": tag}).status_code == 200
     write_run(book, [an_account("b1")], [a_score("b1")], as_of=datetime(2024, 3, 11))
     assert client.get("/v1/accounts?limit=2", headers={"if-none-match": tag}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [("/v1/accounts", 1000), ("/v1/accounts/{account_id}/history", 100)]
+)
+def test_the_documentation_says_how_long_a_page_may_be(
+    client: TestClient, path: str, most: int
+) -> None:
+    operation = client.get("/v1/openapi.json").json()["paths"][path]["get"]
+    (limit,) = [given for given in operation["parameters"] if given["name"] == "limit"]
+    assert (limit["schema"]["minimum"], limit["schema"]["maximum"]) == (1, most)
