@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from churnml.serve.problems import FieldError, refused
 
-MOST_LETTERS = 512
+MOST_LETTERS = 2048  # a cursor holds an id, which may be 255 letters of three bytes
 _Query = TypeVar("_Query", bound=BaseModel)
 
 

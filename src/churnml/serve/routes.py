@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from churnml.serve import about, account, actions, notes, score, what_if
+from churnml.serve import (
+    about,
+    account,
+    actions,
+    book,
+    history,
+    notes,
+    score,
+    usage,
+    what_if,
+)
 from churnml.serve.endpoints import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *book.ENDPOINTS,
     *account.ENDPOINTS,
     *what_if.ENDPOINTS,
+    *history.ENDPOINTS,
+    *usage.ENDPOINTS,
     *score.ENDPOINTS,
     *actions.ENDPOINTS,
     *notes.ENDPOINTS,

@@ -31,7 +31,7 @@ from churnml.errors import Refused
 from churnml.store import tables
 from churnml.store.reading import in_order, latest
 from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
-from churnml.store.values import can_be_kept, run_of, score_of
+from churnml.store.values import account_of, can_be_kept, run_of, score_of
 from churnml.store.writing import chunks
 
 Sort = Literal["probability", "mrr_at_risk", "change", "account_id"]
@@ -57,7 +57,8 @@ class BookQuery:
     score in the tiers, in the order of account_id only. horizon_days: of the target; None: the shortest
     that the account was scored for. Empty tuples ask for all. renews_from is in the window, renews_before
     is not. updated_since: nothing unless the run was written later. after: where the last page ended; the
-    rest has to be asked as for that one.
+    rest has to be asked as for that one. counted: say how many accounts there are on all pages. whole: with
+    features and evidence, which are large and by which reasons are told in another language.
     Rows without a value come last, in either direction; equal ones in the order of account_id.
     """
 
@@ -73,12 +74,14 @@ class BookQuery:
     descending: bool = False
     limit: int = 100
     after: Place | None = None
+    counted: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One account of a page: its row without features and evidence, which are large, and all its scores
-    in the order of target and horizon."""
+    """One account of a page: its row, without features and evidence unless asked for whole, and all its
+    scores in the order of target and horizon."""
 
     account: AccountRow
     scores: tuple[ScoreRow, ...]
@@ -86,11 +89,13 @@ class Listed:
 
 @dataclass(frozen=True)
 class Page:
-    """One page. after: where it ended, to ask for the next one; None if nothing follows."""
+    """One page. after: where it ended, to ask for the next one; None if nothing follows. total: accounts
+    on all pages; None unless asked for."""
 
     run: ScoringRun
     rows: tuple[Listed, ...]
     after: Place | None
+    total: int | None = None
 
 
 def read_page(engine: Engine, query: BookQuery) -> Page | None:
@@ -107,14 +112,19 @@ def read_page(engine: Engine, query: BookQuery) -> Page | None:
             return None
         run = run_of(found)
         if query.updated_since is not None and run.created_at <= query.updated_since:
-            return Page(run, (), None)
+            return Page(run, (), None, 0 if query.counted else None)
         only = _has_one_horizon(connection, found.sequence, query)
-        keys = connection.execute(_keys(found.sequence, query, only, connection.dialect.name)).all()
+        chosen = _chosen(found.sequence, query, only)
+        keys = connection.execute(_keys(chosen, query, connection.dialect.name)).all()
         shown = keys[: query.limit]
-        rows = _rows(connection, found.sequence, run, [key.account_id for key in shown])
+        ids = [key.account_id for key in shown]
+        rows = _rows(connection, found.sequence, run, ids, query.whole)
+        total = None
+        if query.counted:
+            total = connection.execute(select(func.count()).select_from(chosen.subquery())).scalar()
     last = shown[-1] if len(keys) > query.limit else None
     after = Place(found.sequence, last.value, last.account_id) if last else None
-    return Page(run, rows, after)
+    return Page(run, rows, after, total)
 
 
 def _check(query: BookQuery) -> None:
@@ -165,29 +175,30 @@ def _has_one_horizon(connection: Connection, sequence: int, query: BookQuery) ->
     return found[0] == found[1]
 
 
-def _keys(sequence: int, query: BookQuery, only: bool, dialect: str) -> Select[Any]:
-    """The page's accounts and what each is sorted by, with one more if more follow.
+def _chosen(sequence: int, query: BookQuery, only: bool) -> Select[Any]:
+    """The accounts that the filters let through, in no order.
 
     only: whether the target was scored for one horizon only, so that no account's has to be chosen.
     """
     about_account = _about_account(query)
     if query.target is None:
-        id_column: ColumnElement[str] = _ACCOUNTS.account_id
         chosen = select(_ACCOUNTS.account_id).where(_ACCOUNTS.sequence == sequence)
         if query.tiers:
             about_account.append(_in_any_tier(query.tiers))
-        chosen = chosen.where(*about_account)
-    else:
-        id_column = _SCORES.account_id
-        chosen = select(_SCORES.account_id).where(
-            _SCORES.sequence == sequence, *_about_score(query, query.target, only)
-        )
-        if about_account:
-            # Not a join: SQLite would look up each account in its table, past features and evidence.
-            among = select(_ACCOUNTS.account_id).where(
-                _ACCOUNTS.sequence == sequence, *about_account
-            )
-            chosen = chosen.where(_SCORES.account_id.in_(among))
+        return chosen.where(*about_account)
+    chosen = select(_SCORES.account_id).where(
+        _SCORES.sequence == sequence, *_about_score(query, query.target, only)
+    )
+    if about_account:
+        # Not a join: SQLite would look up each account in its table, past features and evidence.
+        among = select(_ACCOUNTS.account_id).where(_ACCOUNTS.sequence == sequence, *about_account)
+        chosen = chosen.where(_SCORES.account_id.in_(among))
+    return chosen
+
+
+def _keys(chosen: Select[Any], query: BookQuery, dialect: str) -> Select[Any]:
+    """The page's accounts and what each is sorted by, with one more if more follow."""
+    id_column = _ACCOUNTS.account_id if query.target is None else _SCORES.account_id
     # PostgreSQL sorts by its language otherwise, in which "a-b" may come between "ab" and "ac".
     by_id = collate(id_column, "C") if dialect == "postgresql" else id_column
     return _after(chosen, query, by_id).limit(query.limit + 1)
@@ -264,18 +275,27 @@ def _kept(words: Sequence[str]) -> list[str]:
 
 
 def _rows(
-    connection: Connection, sequence: int, run: ScoringRun, account_ids: Sequence[str]
+    connection: Connection,
+    sequence: int,
+    run: ScoringRun,
+    account_ids: Sequence[str],
+    whole: bool,
 ) -> tuple[Listed, ...]:
-    small = [column for column in _ACCOUNTS if column.name not in ("features", "evidence")]
+    large = () if whole else ("features", "evidence")
+    wanted = [column for column in _ACCOUNTS if column.name not in large]
     accounts: dict[str, AccountRow] = {}
     scores: dict[str, list[ScoreRow]] = {}
     for ids in chunks(account_ids, 500):
         for row in connection.execute(
-            select(*small).where(_ACCOUNTS.sequence == sequence, _ACCOUNTS.account_id.in_(ids))
+            select(*wanted).where(_ACCOUNTS.sequence == sequence, _ACCOUNTS.account_id.in_(ids))
         ):
-            accounts[row.account_id] = AccountRow(
-                row.account_id, run.as_of, row.segment, row.need, row.csm_id,
-                row.mrr_minor / MONEY_SCALE, row.currency, {}, {}, row.renews_at,
+            accounts[row.account_id] = (
+                account_of(row, run.as_of)
+                if whole
+                else AccountRow(
+                    row.account_id, run.as_of, row.segment, row.need, row.csm_id,
+                    row.mrr_minor / MONEY_SCALE, row.currency, {}, {}, row.renews_at,
+                )
             )  # fmt: skip
         for row in connection.execute(
             select(tables.scores).where(_SCORES.sequence == sequence, _SCORES.account_id.in_(ids))
