@@ -7,7 +7,7 @@ a driver is the one that pulls hardest in the driver's own direction and whose s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,15 @@ class Reason:
 
     def as_dict(self) -> dict[str, Any]:
         """The reason as plain values, as the store and the service keep it."""
-        return asdict(self)
+        return {
+            "driver": self.driver,
+            "feature": self.feature,
+            "value": self.value,
+            "unit": self.unit,
+            "contribution": self.contribution,
+            "text": self.text,
+            "protective": self.protective,
+        }
 
 
 def reason_from_dict(stored: Mapping[str, Any]) -> Reason:
@@ -98,11 +106,13 @@ def reasons_for_rows(
     top: int = 3,
     keep: int = 2,
     evidence: Sequence[Evidence] | None = None,
+    rows: Sequence[Row] | None = None,
 ) -> list[list[Reason]]:
     """`reasons_for` for every row of a features frame, in its order.
 
     frame: n rows with the features as columns (and `as_of`, where dates are to be told).
-    contributions: (n, f) log-odds. evidence: of each row.
+    contributions: (n, f) log-odds. evidence: of each row. rows: the frame's features by name, from who
+    has them already.
     Raises: as `reasons_for`; also ChurnmlError if there are not as many rows as contributions.
     """
     if len(frame) != len(contributions):
@@ -115,7 +125,7 @@ def reasons_for_rows(
     if "as_of" in frame:
         moments = list(frame["as_of"].dt.to_pydatetime())
     beside: Sequence[Evidence | None] = evidence if evidence is not None else [None] * len(frame)
-    told = list(zip(_rows(frame), moments, beside, strict=True))
+    told = list(zip(_rows(frame) if rows is None else rows, moments, beside, strict=True))
     return ranking.reasons(told, np.asarray(contributions, dtype=float))
 
 
