@@ -216,13 +216,15 @@ class _Ranking:
     def _speaker(
         self, account: Account, own: Sequence[float], driver: str, sign: int
     ) -> tuple[str, str]:
-        row, moment, _ = account
-        pulling = [place for place in self._columns[driver] if own[place] * sign > 0]  # type: ignore[index]
-        pulling.sort(key=lambda place: -abs(own[place]))  # stable: ties in the model's order
-        least = SPEAKS_SHARE * abs(own[pulling[0]])
-        names = [self._features[place] for place in pulling if abs(own[place]) >= least]
+        row, moment, evidence = account
+        pulls = [(own[place] * sign, place) for place in self._columns[driver]]  # type: ignore[index]
+        most = max(pulls)[0]
+        least = SPEAKS_SHARE * most
+        # Strongest first, ties in the model's order.
+        pulling = sorted([(-pull, place) for pull, place in pulls if 0 < pull >= least])
+        names = [self._features[place] for _, place in pulling]
         for name in names:
-            text = self._teller.sentence(name, sign, *account)
+            text = self._teller.sentence(name, sign, row, moment, evidence)
             if text is not None:
                 return name, text
         with_value = [name for name in names if not is_missing(row.get(name))]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churnml.actions.choose import choose_play
+from churnml.actions.choose import choose_play, playable
 from churnml.actions.plays import Play
-from churnml.config import Config
+from churnml.config import TIERS, Config
 from churnml.explain.reasons import Reason, reasons_for_rows
 from churnml.features.evidence import Evidence
 from churnml.features.spec import Feature
@@ -51,25 +51,28 @@ def score_rows(
         currency, bundle.reference, evidence=evidence, rows=features,
     )  # fmt: skip
     watch(Phase("rows", target))
-    rows = []
+    rows: list[ScoreRow] = []
+    possible = {tier: playable(target, tier, plays) for tier in (*TIERS, "unknown")}
     calibrator = bundle.calibrator
     slope, intercept = float(calibrator["slope"]), float(calibrator["intercept"])
-    numbers = zip(explained.probability.tolist(), explained.raw.tolist(), strict=True)
-    for place, (snapshot, (chance, raw)) in enumerate(
-        zip(built.context.itertuples(index=False), numbers, strict=True)
-    ):
-        enough = bool(snapshot.enough_data)
+    context = built.context
+    snapshots = zip(
+        context["account_id"].tolist(), context["as_of"].dt.to_pydatetime(),
+        context["enough_data"].tolist(), context["mrr"].tolist(),
+        explained.probability.tolist(), explained.raw.tolist(), strict=True,
+    )  # fmt: skip
+    for place, (account_id, as_of, enough, mrr, chance, raw) in enumerate(snapshots):
         probability = chance if enough else None
         tier: Tier = config.tiers.of(probability) if probability is not None else "unknown"  # type: ignore[assignment]
         status: Status = (
             "unpromoted" if alias == "challenger" else "ok" if enough else "too_little_data"
         )
         reasons: list[Reason] = told[place] if enough else []
-        play = choose_play(target, tier, status, reasons, features[place], plays)
+        play = choose_play(target, tier, status, reasons, features[place], possible[tier])
         rows.append(
             ScoreRow(
-                account_id=snapshot.account_id,
-                as_of=snapshot.as_of.to_pydatetime(),
+                account_id=account_id,
+                as_of=as_of,
                 target=target,
                 horizon_days=bundle.horizon_days,
                 lead_days=bundle.lead_days,
@@ -78,7 +81,7 @@ def score_rows(
                 status=status,
                 reasons=[reason.as_dict() for reason in reasons],
                 play=play.name,
-                mrr=float(snapshot.mrr),
+                mrr=float(mrr),
                 currency=currency,
                 model_version=bundle.model_version,
                 data_through=data_through,
