@@ -28,7 +28,7 @@ from benchmarks.serving.book_models import Compared, compare_sizes, compared, pr
 
 GOAL = 5_000  # rows a second on two cores
 # In the order in which they are told; what comes before is printed and not counted.
-BEFORE = ("tables", "features", "evidence")
+BEFORE = ("tables", "features", "evidence", "usage")
 
 
 def turn(project: Path, folder: Path, workers: int | None) -> dict[str, Any]:

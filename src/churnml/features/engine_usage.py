@@ -145,8 +145,8 @@ class _Work:
             "usage_held",
             "with turns as (select n, user_id, valid_from as at from usage_users union "
             "select n, user_id, valid_to from usage_users where valid_to is not null) "
-            "select t.n, hash(t.user_id) as u, t.at, min(u.place) as place from turns t left join usage_users u "
-            "on u.n = t.n and u.user_id = t.user_id and u.valid_from <= t.at "
+            "select t.n, hash(t.user_id) as u, t.at, min(u.place) as place from turns t "
+            "left join usage_users u on u.n = t.n and u.user_id = t.user_id and u.valid_from <= t.at "
             "and (u.valid_to is null or u.valid_to > t.at) group by t.n, t.user_id, t.at",
         )
 

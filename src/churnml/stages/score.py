@@ -6,28 +6,32 @@ from __future__ import annotations
 
 import gc
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from churnml.actions.plays import all_plays
 from churnml.errors import ConfigError, NotFound
+from churnml.features.engine_commercial import renewals
 from churnml.features.engine_evidence import account_evidence
+from churnml.features.engine_usage import account_usage
 from churnml.features.evidence import with_peers
 from churnml.monitor.drift import drift
 from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import champions
+from churnml.sources.workspace import Workspace
 from churnml.stages.build import build
 from churnml.stages.carry import Reading, open_newest
 from churnml.stages.phase import Phase, Watch, unwatched
 from churnml.stages.project import Project
 from churnml.stages.score_file import SUFFIXES, write_scores
 from churnml.stages.score_rows import account_rows, feature_dicts, score_rows
-from churnml.store.rows import AccountRow, Alias, ScoreRow, ScoringRun
+from churnml.store.rows import AccountRow, Alias, Name, ScoreKey, ScoreRow, ScoringRun
 from churnml.store.store import open_store
+from churnml.timeline import DAY
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,10 @@ def score(
         built = build(workspace, project.config, (as_of or workspace.data_through,))
         watch(Phase("evidence"))
         found = account_evidence(workspace.connection, workspace.columns, workspace.meanings)
+        watch(Phase("usage"))
+        usage = account_usage(workspace.connection, workspace.columns, workspace.meanings)
+        renewing = renewals(workspace.connection)
+        names = names_of(workspace)
         through, currency = workspace.data_through, workspace.currency
     evidence = with_peers(found, built.frame, built.context["segment"])
     with _uncollected():
@@ -122,17 +130,52 @@ def score(
             model_versions={target: bundle.model_version for target, bundle in bundles.items()},
             drift=moved,
         )
-        accounts = account_rows(built, features, currency, evidence)
+        accounts = account_rows(built, features, currency, evidence, renewing)
         watch(Phase("store"))
         store = open_store(project.store_url)
         try:
-            store.write_book(run, rows, accounts)
+            rows = with_change(rows, store.probabilities(at=run.as_of - DAY))
+            shown = store.latest_run()
+            # Names are of no run: one that is not going to be shown has none to say.
+            newest = alias == "champion" and (shown is None or shown.as_of <= run.as_of)
+            store.write_book(run, rows, accounts, usage.items(), names if newest else None)
         finally:
             store.close()
         if out is not None:
             watch(Phase("file"))
             write_scores(rows, out)
     return Scored(run, tuple(rows), accounts, reading)
+
+
+def names_of(workspace: Workspace) -> dict[str, Name]:
+    """Display name and CRM link of the cohort's accounts that have either.
+
+    For the store alone: they are for people's eyes, and go into nothing else.
+    """
+    columns = [
+        name if name in workspace.columns["accounts"] else "null"
+        for name in ("display_name", "crm_url")
+    ]
+    rows = workspace.query(
+        f"select account_id, {', '.join(columns)} from accounts semi join spine using (account_id) "
+        "order by account_id"
+    )
+    return {account_id: (name, url) for account_id, name, url in rows if name or url}
+
+
+def with_change(
+    rows: Sequence[ScoreRow], before: Mapping[ScoreKey, float | None]
+) -> list[ScoreRow]:
+    """The rows with what each probability is more than before; None where either is none.
+
+    before: by account, target and horizon.
+    """
+    changed = []
+    for row in rows:
+        was = before.get((row.account_id, row.target, row.horizon_days))
+        known = row.probability is not None and was is not None
+        changed.append(replace(row, change=row.probability - was) if known else row)  # type: ignore[operator]
+    return changed
 
 
 @contextmanager

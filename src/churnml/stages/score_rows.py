@@ -3,7 +3,7 @@ reads no tables and writes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -109,7 +109,11 @@ def _plain(column: pd.Series) -> list[FeatureValue]:
 
 
 def account_rows(
-    built: Built, features: Sequence[Features], currency: str, evidence: Sequence[Evidence]
+    built: Built,
+    features: Sequence[Features],
+    currency: str,
+    evidence: Sequence[Evidence],
+    renewing: Mapping[str, datetime],
 ) -> tuple[AccountRow, ...]:
     """What the store keeps of each account beside its scores. features: as `feature_dicts` gives them."""
 
@@ -127,6 +131,7 @@ def account_rows(
             currency=currency,
             features=mine,
             evidence=told,
+            renews_at=renewing.get(snapshot.account_id),
         )
         for snapshot, mine, told in zip(
             built.context.itertuples(index=False), features, evidence, strict=True
