@@ -31,12 +31,11 @@ GOAL = 5_000  # rows a second on two cores
 BEFORE = ("tables", "features", "evidence", "usage")
 
 
-def turn(project: Path, folder: Path, workers: int | None) -> dict[str, Any]:
+def turn(project: Path, folder: Path) -> dict[str, Any]:
     """One scoring run in a new process: what `book_turn` prints."""
-    (folder / "store.db").unlink(missing_ok=True)
+    for name in ("store.db", "store.db-wal", "store.db-shm"):
+        (folder / name).unlink(missing_ok=True)
     environment = dict(os.environ, CHURNML_STORE_URL=f"sqlite:///{folder / 'store.db'}")
-    if workers is not None:
-        environment["CHURNML_WORKERS"] = str(workers)
     ran = subprocess.run(
         [sys.executable, "-m", "benchmarks.serving.book_turn", str(project), str(folder)],
         check=True, capture_output=True, text=True, env=environment,
@@ -111,7 +110,6 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, nargs="+", default=[10_000])
     parser.add_argument("--weeks", type=int, default=78)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=None, help="processes; default: as churnml")
     parser.add_argument(
         "--folder", type=Path, help="keep companies and models here, and use those that are here"
     )
@@ -126,7 +124,7 @@ def main() -> None:
             project = prepare(home, accounts, asked.weeks)
             found = compare_sizes(project) if asked.no_quality else compared(project)
             show_models(console, found)
-            turns = [turn(project, scratch, asked.workers) for _ in range(asked.turns)]
+            turns = [turn(project, scratch) for _ in range(asked.turns)]
             reached &= show_turns(console, turns)
     sys.exit(0 if reached else 1)
 

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Phase:
-    """One part of a stage, which lasts until the next is told. done: rows, `of` how many in all (0: one
-    piece of work that cannot be counted)."""
+    """One part of a stage, which lasts until the next is told."""
 
     name: str
     target: str | None = None
-    done: int = 0
-    of: int = 0
 
 
 Watch = Callable[[Phase], None]
