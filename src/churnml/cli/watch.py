@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from churnml.cli.app import err
 from churnml.stages.phase import Phase, Watch, unwatched
 
 WORDS = {
