@@ -27,7 +27,7 @@ from churnml.features.spec import FAMILIES
 from churnml.snapshots.cohort import build_spine
 from churnml.sources.workspace import open_workspace
 from churnml.stages.build import build
-from churnml.stages.score import feature_dicts
+from churnml.stages.score_rows import feature_dicts
 
 sys.path.insert(0, str(Path(__file__).parent))
 import company

@@ -12,6 +12,8 @@ from churnml.actions.plays import GET_DATA, LEAVE_ALONE, Play, shipped_plays
 from churnml.errors import NotFound
 from churnml.explain.reasons import Reason
 
+_ALWAYS = (LEAVE_ALONE, GET_DATA)  # chosen where no other play fires
+
 
 def choose_play(
     target: str,
@@ -37,6 +39,12 @@ def choose_play(
     return min(firing, key=lambda play: (-play.priority, _rank(play, raising), play.name))
 
 
+def playable(target: str, tier: str, plays: Sequence[Play]) -> list[Play]:
+    """The plays among which `choose_play` can choose for a target and a tier: whoever chooses for a whole
+    book need not look at the others for each account."""
+    return [play for play in plays if play.name in _ALWAYS or _of(play, target, tier)]
+
+
 def play_named(name: str, plays: Sequence[Play] | None = None) -> Play:
     """The play of that name, for a stored score's `play`.
 
@@ -57,13 +65,16 @@ def _fires(
 ) -> bool:
     when = play.when
     return (
-        play.name not in (LEAVE_ALONE, GET_DATA)
-        and when.schedule is None
-        and target in when.targets
-        and tier in when.tiers
+        play.name not in _ALWAYS
+        and _of(play, target, tier)
         and (not when.drivers or any(driver in when.drivers for driver in raising))
         and when.suits(features)
     )
+
+
+def _of(play: Play, target: str, tier: str) -> bool:
+    when = play.when
+    return when.schedule is None and target in when.targets and tier in when.tiers
 
 
 def _rank(play: Play, raising: Sequence[str]) -> int:

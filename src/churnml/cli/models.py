@@ -163,6 +163,7 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Score all accounts of the cohort into the store, with reasons and plays."""
+    from churnml.cli.watch import watched
     from churnml.errors import ConfigError
     from churnml.stages.project import open_project
     from churnml.stages.score import score as run
@@ -171,7 +172,8 @@ def score(
     if alias not in ("champion", "challenger"):
         raise ConfigError(f"--alias: found {alias!r}. Expected champion or challenger. Correct it.")
     moment = as_of_midnight(as_of, "--as-of") if as_of else None
-    scored = run(open_project(project), moment, alias, out_file, full)  # type: ignore[arg-type]
+    with watched() as watch:
+        scored = run(open_project(project), moment, alias, out_file, full, watch)  # type: ignore[arg-type]
     say(scored.reading.sentence())
     counts: dict[str, dict[str, int]] = {}
     for row in scored.rows:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from babel.lists import format_list
@@ -167,7 +167,12 @@ def _left(told: Telling) -> tuple[str, Role] | None:
 
 def _role_of(feature: Feature) -> str | None:
     """The only role that a feature is about, if there is one."""
-    return next((role for role in ROLES if role in feature.name.split("_")), None)
+    return _role_in(feature.name)
+
+
+@cache
+def _role_in(name: str) -> str | None:
+    return next((role for role in ROLES if role in name.split("_")), None)
 
 
 def _leaver(name: str, role: Role, lang: str) -> str:

@@ -47,6 +47,7 @@ LEANINGS: Mapping[str, Mapping[str, int]] = {
 }
 
 
+_BELOW_ALL = (Slope, AgainstBook)  # of which -1 is not "nothing left"
 _KEYS: Mapping[int, Key] = {+1: "up", 0: "flat", -1: "down"}
 
 
@@ -58,6 +59,12 @@ class Reading:
     key: Key
     sense: int = 0
     peers: int = 0
+
+
+@cache
+def _reading(key: Key, sense: int = 0, peers: int = 0) -> Reading:
+    """The same few readings stand for all accounts of a book: making each anew takes longer than reading."""
+    return Reading(key, sense, peers)
 
 
 def is_missing(value: Any) -> bool:
@@ -117,41 +124,41 @@ def read(feature: Feature, row: Row, peers: Peers | None) -> Reading:
     if is_missing(value):
         return _read_missing(feature, row)
     if feature.categorical or isinstance(value, str):
-        return Reading("text")
+        return _reading("text")
     value = float(value)  # type: ignore[arg-type]
     if is_change(feature):
         return _read_change(feature, value, peers)
     if feature.tells == "news":
-        return Reading("up", +1) if value > 0 else Reading("down", -1)
+        return _reading("up", +1) if value > 0 else _reading("down", -1)
     if feature.tells == "since":
         if value >= LONG_AGO_DAYS:
-            return Reading("up", +1)
-        return Reading("down" if value > 0 else "zero", -1)
+            return _reading("up", +1)
+        return _reading("down" if value > 0 else "zero", -1)
     if value <= 0:
-        return Reading("zero" if value == 0 else "negative", -1)
+        return _reading("zero" if value == 0 else "negative", -1)
     sense = _against(value, peers)
     if isinstance(feature.fn, Recency) and peers and sense > 0 and value - peers.median < 1:
         sense = 0  # less than a day more is no silence
-    return Reading(_KEYS[sense], sense)
+    return _reading(_KEYS[sense], sense)
 
 
 def _read_missing(feature: Feature, row: Row) -> Reading:
     if isinstance(feature.fn, Recency) or feature.tells == "since":
-        return Reading("missing", +1)  # it never happened: longer ago than any day
+        return _reading("missing", +1)  # it never happened: longer ago than any day
     if isinstance(feature.fn, Change):
         now = row.get(sister_of(feature.name) or "")
         if not is_missing(now) and now == 0:
-            return Reading("missing", -1)  # no use now either
-    return Reading("missing")
+            return _reading("missing", -1)  # no use now either
+    return _reading("missing")
 
 
 def _read_change(feature: Feature, value: float, peers: Peers | None) -> Reading:
     moved = change_of(feature, value)
     against = _against(value, peers)
-    if moved <= -1 and not isinstance(feature.fn, Slope | AgainstBook):
-        return Reading("zero", -1, against)
+    if moved <= -1 and not isinstance(feature.fn, _BELOW_ALL):
+        return _reading("zero", -1, against)
     sense = 0 if abs(moved) < _steady(feature) else 1 if moved > 0 else -1
-    return Reading(_KEYS[sense], sense, against)
+    return _reading(_KEYS[sense], sense, against)
 
 
 def _steady(feature: Feature) -> float:

@@ -7,7 +7,7 @@ a driver is the one that pulls hardest in the driver's own direction and whose s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,15 @@ class Reason:
 
     def as_dict(self) -> dict[str, Any]:
         """The reason as plain values, as the store and the service keep it."""
-        return asdict(self)
+        return {
+            "driver": self.driver,
+            "feature": self.feature,
+            "value": self.value,
+            "unit": self.unit,
+            "contribution": self.contribution,
+            "text": self.text,
+            "protective": self.protective,
+        }
 
 
 def reason_from_dict(stored: Mapping[str, Any]) -> Reason:
@@ -98,11 +106,13 @@ def reasons_for_rows(
     top: int = 3,
     keep: int = 2,
     evidence: Sequence[Evidence] | None = None,
+    rows: Sequence[Row] | None = None,
 ) -> list[list[Reason]]:
     """`reasons_for` for every row of a features frame, in its order.
 
     frame: n rows with the features as columns (and `as_of`, where dates are to be told).
-    contributions: (n, f) log-odds. evidence: of each row.
+    contributions: (n, f) log-odds. evidence: of each row. rows: the frame's features by name, from who
+    has them already.
     Raises: as `reasons_for`; also ChurnmlError if there are not as many rows as contributions.
     """
     if len(frame) != len(contributions):
@@ -115,7 +125,7 @@ def reasons_for_rows(
     if "as_of" in frame:
         moments = list(frame["as_of"].dt.to_pydatetime())
     beside: Sequence[Evidence | None] = evidence if evidence is not None else [None] * len(frame)
-    told = list(zip(_rows(frame), moments, beside, strict=True))
+    told = list(zip(_rows(frame) if rows is None else rows, moments, beside, strict=True))
     return ranking.reasons(told, np.asarray(contributions, dtype=float))
 
 
@@ -206,13 +216,15 @@ class _Ranking:
     def _speaker(
         self, account: Account, own: Sequence[float], driver: str, sign: int
     ) -> tuple[str, str]:
-        row, moment, _ = account
-        pulling = [place for place in self._columns[driver] if own[place] * sign > 0]  # type: ignore[index]
-        pulling.sort(key=lambda place: -abs(own[place]))  # stable: ties in the model's order
-        least = SPEAKS_SHARE * abs(own[pulling[0]])
-        names = [self._features[place] for place in pulling if abs(own[place]) >= least]
+        row, moment, evidence = account
+        pulls = [(own[place] * sign, place) for place in self._columns[driver]]  # type: ignore[index]
+        most = max(pulls)[0]
+        least = SPEAKS_SHARE * most
+        # Strongest first, ties in the model's order.
+        pulling = sorted([(-pull, place) for pull, place in pulls if 0 < pull >= least])
+        names = [self._features[place] for _, place in pulling]
         for name in names:
-            text = self._teller.sentence(name, sign, *account)
+            text = self._teller.sentence(name, sign, row, moment, evidence)
             if text is not None:
                 return name, text
         with_value = [name for name in names if not is_missing(row.get(name))]

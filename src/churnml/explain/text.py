@@ -203,27 +203,25 @@ def write(template: str, values: Mapping[str, Shown], lang: str) -> str:
     """
     out: list[str] = []
     for optional, tokens in _parts(template):
-        said: list[str] = []
+        before = len(out)
         for token in tokens:
             if isinstance(token, str):
-                said.append(token)
+                out.append(token)
             elif token.name in values:
-                said.append(_fill(token, values[token.name], lang))
+                shown = values[token.name]
+                out.append(_fill(token, shown, lang) if token.forms else shown.text)
             elif optional:
-                said = []
+                del out[before:]
                 break
             else:
                 raise ConfigError(
                     f"words: {template!r} names a number that is not there ({token.name}). "
                     "Expected it in square brackets, with the words around it. Correct the words."
                 )
-        out += said
     return "".join(out)
 
 
 def _fill(slot: _Slot, shown: Shown, lang: str) -> str:
-    if not slot.forms:
-        return shown.text
     return f"{shown.text} {slot.forms[0] if _is_one(abs(shown.number), lang) else slot.forms[1]}"
 
 

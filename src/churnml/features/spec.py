@@ -288,9 +288,9 @@ def held_directions(features: Iterable[Feature], target: str) -> dict[str, int]:
     }
 
 
+_CHANGES = (Change, Cadence, Slope, AgainstBook)  # a union would be made anew at each call
+
+
 def is_change(feature: Feature) -> bool:
     """Whether the feature is a change against the account's own past."""
-    return (
-        isinstance(feature.fn, Change | Cadence | Slope | AgainstBook)
-        or feature.unit == "share change"
-    )
+    return isinstance(feature.fn, _CHANGES) or feature.unit == "share change"

@@ -13,7 +13,16 @@ from sqlalchemy import Connection, Engine, Row, func, select
 
 from churnml.errors import NotFound
 from churnml.store import tables
-from churnml.store.rows import AccountBook, AccountRow, Alias, Book, Name, ScoreRow, ScoringRun
+from churnml.store.rows import (
+    AccountBook,
+    AccountRow,
+    Alias,
+    Book,
+    Name,
+    ScoreKey,
+    ScoreRow,
+    ScoringRun,
+)
 from churnml.store.values import account_of, can_be_kept, run_of, score_of
 from churnml.store.writing import chunks
 
@@ -59,6 +68,22 @@ class Books:
                 query = query.where(tables.scores.c.target == target)
             rows = connection.execute(query).all()
         return Book(run, tuple(score_of(row, run.as_of, run.data_through) for row in rows))
+
+    def probabilities(
+        self, alias: Alias = "champion", at: datetime | None = None
+    ) -> dict[ScoreKey, float | None]:
+        """What the shown book says, by account, target and horizon, and nothing beside; empty without one."""
+        own = tables.scores.c
+        with self._engine.connect() as connection:
+            found = latest(connection, alias, at)
+            if not found:
+                return {}
+            rows = connection.execute(
+                select(own.account_id, own.target, own.horizon_days, own.probability).where(
+                    own.sequence == found.sequence
+                )
+            ).all()
+        return {(account_id, target, days): told for account_id, target, days, told in rows}
 
     def account(
         self, account_id: str, alias: Alias = "champion", at: datetime | None = None

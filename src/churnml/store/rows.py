@@ -15,6 +15,7 @@ Tier = Literal["low", "medium", "high", "critical", "unknown"]
 Status = Literal["ok", "unpromoted", "too_little_data"]
 Scope = Literal["read", "act", "admin"]
 FeatureValue = float | str | None
+ScoreKey = tuple[str, str, int]  # account_id, target, horizon_days
 Name = tuple[str | None, str | None]  # display name and CRM link
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, delete, insert
+from sqlalchemy import Connection, Dialect, Engine, LargeBinary, Table, delete, insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from churnml.errors import ChurnmlError
@@ -77,4 +77,21 @@ def chunks(values: Iterable[_T], size: int = _CHUNK) -> Iterator[list[_T]]:
 
 def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
     for values in chunks(rows):
-        connection.execute(insert(table), values)
+        statement = insert(table).compile(dialect=connection.dialect, column_keys=list(values[0]))
+        if not statement.positional:
+            connection.execute(insert(table), values)
+            continue
+        # SQLAlchemy looks up, checks and converts each value of each row: as long again as SQLite's own work.
+        names = statement.positiontup or []
+        turned = [_turn(table, name, connection.dialect, values) for name in names]
+        connection.exec_driver_sql(statement.string, list(zip(*turned, strict=True)))
+
+
+def _turn(table: Table, name: str, dialect: Dialect, rows: list[dict[str, Any]]) -> list[Any]:
+    """One column's values as the driver takes them."""
+    kind = table.c[name].type
+    values = [row[name] for row in rows]
+    if isinstance(kind, LargeBinary):  # drivers take bytes as they are
+        return values
+    convert = kind.dialect_impl(dialect).bind_processor(dialect)
+    return values if convert is None else [convert(value) for value in values]

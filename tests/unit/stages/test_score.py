@@ -17,6 +17,7 @@ from churnml.errors import NotFound
 from churnml.scoring.bundle import Bundle, booster_of
 from churnml.scoring.champions import export_champion
 from churnml.stages.build import build, open_tables
+from churnml.stages.phase import Phase
 from churnml.stages.project import Project
 from churnml.stages.score import Scored, score, with_change
 from churnml.stages.usage import usage
@@ -120,15 +121,38 @@ def test_scoring_a_date_again_compares_with_the_earlier_date_not_with_itself(
 def test_another_horizon_or_target_is_no_change(scored: tuple[Project, Scored, Scored]) -> None:
     from dataclasses import replace
 
-    from churnml.store.rows import Book
-
     _, early, late = scored
     bare = [replace(row, change=None) for row in late.rows]
-    other = Book(early.run, tuple(replace(row, horizon_days=30) for row in early.rows))
+    before = {(row.account_id, row.target, row.horizon_days): row.probability for row in early.rows}
+    other = {(account_id, target, 30): was for (account_id, target, _), was in before.items()}
     assert {row.change for row in with_change(bare, other)} == {None}
-    other = Book(early.run, tuple(replace(row, target="expansion") for row in early.rows))
+    other = {(account_id, "expansion", days): was for (account_id, _, days), was in before.items()}
     assert {row.change for row in with_change(bare, other)} == {None}
-    assert with_change(bare, Book(early.run, early.rows)) == list(late.rows)
+    assert with_change(bare, before) == list(late.rows)
+
+
+def test_a_run_tells_each_phase_as_it_begins_and_the_features_come_first(tmp_path: Path) -> None:
+    told: list[Phase] = []
+    done = score(a_project(tmp_path), LATE, out=tmp_path / "scores.parquet", watch=told.append)
+    names = [phase.name for phase in told]
+    assert names[:2] == ["tables", "features"]
+    assert names[-2:] == ["store", "file"]
+    assert {phase.target for phase in told if phase.target} == set(done.run.model_versions)
+
+
+def test_collecting_goes_on_after_a_book_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gc
+
+    def fails(*_: object, **__: object) -> None:
+        assert not gc.isenabled()
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(Store, "write_book", fails)
+    with pytest.raises(RuntimeError, match="disk"):
+        score(a_project(tmp_path), LATE)
+    assert gc.isenabled()
 
 
 def test_a_renewal_is_the_day_that_its_feature_counts_to(
