@@ -301,6 +301,7 @@ def test_406_comes_before_a_body_is_read(open_guard: Guard) -> None:
     assert send_raw(open_guard, [TYPE, (b"accept", b"image/png")], b"{}", 1)[:2] == (406, 0)
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_429_too_many_requests_say_when_to_come_again(
     served: Path, client_of: Callable[..., TestClient]
 ) -> None:
