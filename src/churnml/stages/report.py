@@ -23,6 +23,7 @@ from churnml.scoring.bundle import Bundle
 from churnml.stages.pdf import find_chromium, print_pdf
 from churnml.stages.project import Project, write_whole
 from churnml.stages.report_ledger import movements_of
+from churnml.stages.report_quarter import beside_of
 from churnml.stages.report_sources import Sources, report_sources
 from churnml.store.rows import Alias
 
@@ -71,6 +72,7 @@ def report_data(
 
 def _built(sources: Sources) -> ReportData:
     config, book = sources.project.config, sources.book
+    movements = movements_of(sources)
     return ReportData(
         company=config.name,
         currency=sources.workspace.currency,
@@ -79,9 +81,11 @@ def _built(sources: Sources) -> ReportData:
         as_of=book.run.as_of.date() if book else None,
         data_through=book.run.data_through if book else None,
         unpromoted=bool(book and book.run.alias == "challenger"),
-        quarter=build_quarter(book, sources.accounts, sources.reason, sources.action),
+        quarter=build_quarter(
+            book, sources.accounts, sources.reason, sources.action, beside_of(sources)
+        ),
         drivers=build_drivers(book, lead_of(book)),
-        movements=movements_of(sources),
+        movements=movements,
         trust=build_trust(
             [
                 evaluation_of(sources.bundles[target], target in sources.promoted)
