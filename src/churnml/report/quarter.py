@@ -184,7 +184,7 @@ def build_quarter(
             for name, rows in weights.items()
             if any(weight > 0 for _, weight in rows)
         },
-        expected=tuple(_expected(judged, beside)) if beside else (),
+        expected=tuple(_expected(judged, chances, beside)) if beside else (),
         period_start=beside.period_start if beside else None,
         change=beside.change if beside else None,
         retention=_retention(outlooks, chances, beside) if beside else None,
@@ -255,17 +255,20 @@ def _stays(row: ScoreRow, chances: Mapping[str, Chances]) -> float:
     return 1.0 - chances[row.account_id].churn if row.account_id in chances else 1.0
 
 
-def _expected(judged: Sequence[ScoreRow], beside: Beside) -> Iterable[ExpectedMove]:
+def _expected(
+    judged: Sequence[ScoreRow], chances: Mapping[str, Chances], beside: Beside
+) -> Iterable[ExpectedMove]:
     older = beside.older.scores if beside.older else ()
+    older_chances = chances_of(older)
     for target in ("contraction", "expansion"):
         rows = judged_of(judged, target)
         if not rows:
             continue
         size = beside.sizes[target]
-        probability, mrr = _moving(rows, chances_of(judged))
+        probability, mrr = _moving(rows, chances)
         low, high = independent_range(probability, mrr * size.share, LEVEL)
         before = judged_of(older, target)
-        then, then_mrr = _moving(before, chances_of(older))
+        then, then_mrr = _moving(before, older_chances)
         yield ExpectedMove(
             target=target,
             accounts=float(probability.sum()),
