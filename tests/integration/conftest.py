@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
+from tests.integration.postgres import Postgres, running_postgres
 
 from churnml.scoring.bundle import Bundle, booster_of
 from churnml.scoring.champions import export_champion
@@ -80,3 +82,10 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export_champion(a_bundle(), project / "bundles")
     a_book(project)
     return project
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; each test makes its own database in it."""
+    with running_postgres() as server:
+        yield server

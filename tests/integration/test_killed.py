@@ -22,7 +22,7 @@ POINTS = {
     "train": ("churnml.training.track", "log_training"),
     "promote": ("churnml.scoring.champions", "_point"),
     "rollback": ("churnml.scoring.champions", "_point"),
-    "score": ("churnml.store.store", "score_values"),
+    "score": ("churnml.store.writing", "score_values"),
 }
 DIE_AT = """
 import importlib, os, signal, sys

@@ -1,20 +1,14 @@
-"""A real PostgreSQL server as the source: the same tables as from files, and errors for people.
-
-Needs Debian's `postgresql`; the server runs as its user `postgres` when the tests run as root."""
+"""A real PostgreSQL server as the source: the same tables as from files, and errors for people."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 from adbc_driver_postgresql import dbapi
+from tests.integration.postgres import Postgres
 
 from churnml.config import parse_config
 from churnml.errors import ContractError, SourceError
@@ -61,44 +55,15 @@ from billing.contracts
 '''
 
 
-def binary(name: str) -> str:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    path = str(found[-1]) if found else shutil.which(name)
-    assert path, f"{name} is not here. Install it: apt-get install postgresql"
-    return path
-
-
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    folder = tmp_path_factory.mktemp("postgres")
-    number = free_port()
-    someone: dict[str, Any] = {"cwd": folder, "check": True, "timeout": 300}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        someone |= {"user": "postgres", "group": "postgres"}
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in folder.parents[:3]:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    (folder / "password").write_text("told-to-nobody")
-    (folder / "password").chmod(0o644)
-    log = {"stdout": subprocess.DEVNULL}
-    subprocess.run(
-        [binary("initdb"), "-D", "db", "-U", "churnml", "--auth", "scram-sha-256", "--pwfile",
-         "password", "--no-sync"], **someone, **log,
-    )  # fmt: skip
-    start = f"-p {number} -h 127.0.0.1 -c fsync=off -c unix_socket_directories={folder}"
-    run = [binary("pg_ctl"), "-D", "db", "-w", "-t", "200"]
-    subprocess.run([*run, "-o", start, "-l", "server.log", "start"], **someone, **log)
-    try:
-        url = f"postgresql://churnml:told-to-nobody@127.0.0.1:{number}"
-        with dbapi.connect(f"{url}/postgres", autocommit=True) as first, first.cursor() as cursor:
-            cursor.execute("create database warehouse")
-        with dbapi.connect(f"{url}/warehouse") as database, database.cursor() as cursor:
-            for statement in STATEMENTS:
-                cursor.execute(statement)
-            database.commit()
-        yield number
-    finally:
-        subprocess.run([*run, "-m", "immediate", "stop"], **someone, **log)
+def port(postgres: Postgres) -> int:
+    postgres.make("warehouse")
+    url = f"postgresql://churnml:told-to-nobody@127.0.0.1:{postgres.port}/warehouse"
+    with dbapi.connect(url) as database, database.cursor() as cursor:
+        for statement in STATEMENTS:
+            cursor.execute(statement)
+        database.commit()
+    return postgres.port
 
 
 def opened(port: int, config: str = CONFIG, password: str = "told-to-nobody") -> Workspace:

@@ -18,6 +18,7 @@ from churnml.cli import (  # noqa: F401  (they register their commands)
     show,
     tick,
     tune,
+    usage,
     voice,
 )
 from churnml.cli.app import app

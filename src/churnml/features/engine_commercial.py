@@ -4,7 +4,10 @@ Owns the values of MRR, seats, products, movements, renewal and payment."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from churnml.contract.tables import MONEY_SCALE
+from churnml.features.engine_scratch import Connection
 from churnml.features.engine_small import Small, counted, visible
 from churnml.snapshots.views import AsOfView, ceil_day
 
@@ -46,12 +49,12 @@ _RENEWALS = f"""(
     join (select n, {_PERIOD} as period from {_FORCE} group by n) f using (n)
 )"""
 # A renewal date that has passed renews by itself: the next one is a billing period on.
-_TO_RENEWAL = """min(case
-    when renews_at > as_of then date_diff('day', as_of, renews_at)
-    when billing_months > 0 then date_diff('day', as_of, renews_at + to_months(cast(
-        billing_months * (1 + date_sub('month', renews_at, as_of) // billing_months)
-        as integer)))
-end)"""
+_NEXT_RENEWAL = """case
+    when renews_at > as_of then renews_at
+    when billing_months > 0 then renews_at + to_months(cast(
+        billing_months * (1 + date_sub('month', renews_at, as_of) // billing_months) as integer))
+end"""
+_TO_RENEWAL = f"min(date_diff('day', as_of, {_NEXT_RENEWAL}))"
 _TENURE = "max(age_days) filter (where mrr > 0)"
 # The stage of an account's life: what it is about decides what a CSM does.
 _STAGES = f"""(
@@ -111,3 +114,15 @@ COMMERCIAL = {
     ),
     "lifecycle_stage": Small(_STAGES, "any_value(stage)"),
 }
+
+
+def renewals(connection: Connection) -> dict[str, datetime]:
+    """When each account of the spine next renews, the earliest over what is in force at its one `as_of`.
+
+    An account without a known renewal is not in it. The feature days_to_renewal counts to the same day.
+    """
+    rows = connection.execute(
+        f"select account_id, min({_NEXT_RENEWAL}) as renews from {_FORCE} group by account_id "
+        "having renews is not null"
+    ).fetchall()
+    return dict(rows)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from churnml.actions.plays import Play, all_plays
 from churnml.config import Config
 from churnml.errors import ConfigError, NotFound
 from churnml.explain.reasons import Reason, reasons_for_rows
+from churnml.features.engine_commercial import renewals
 from churnml.features.engine_evidence import account_evidence
+from churnml.features.engine_usage import account_usage
 from churnml.features.evidence import Evidence, with_peers
 from churnml.features.spec import Feature
 from churnml.monitor.drift import drift
@@ -27,11 +29,13 @@ from churnml.scoring.bundle import Bundle
 from churnml.scoring.champions import champions
 from churnml.scoring.contributions import explain_rows
 from churnml.scoring.outlook import outlooks
+from churnml.sources.workspace import Workspace
 from churnml.stages.build import Built, build
 from churnml.stages.carry import Reading, open_newest
 from churnml.stages.project import Project, write_whole
-from churnml.store.rows import AccountRow, Alias, ScoreRow, ScoringRun, Status, Tier
+from churnml.store.rows import AccountRow, Alias, Book, Name, ScoreRow, ScoringRun, Status, Tier
 from churnml.store.store import open_store
+from churnml.timeline import DAY
 
 SUFFIXES = (".parquet", ".csv")
 
@@ -92,6 +96,9 @@ def score(
     with open_newest(project, as_of, whole) as (workspace, reading):
         built = build(workspace, project.config, (as_of or workspace.data_through,))
         found = account_evidence(workspace.connection, workspace.columns, workspace.meanings)
+        usage = account_usage(workspace.connection, workspace.columns, workspace.meanings)
+        renewing = renewals(workspace.connection)
+        names = names_of(workspace)
         through, currency = workspace.data_through, workspace.currency
     evidence = with_peers(found, built.frame, built.context["segment"])
     rows: list[ScoreRow] = []
@@ -109,15 +116,49 @@ def score(
         model_versions={target: bundle.model_version for target, bundle in bundles.items()},
         drift=moved,
     )
-    accounts = account_rows(built, currency, evidence)
+    accounts = account_rows(built, currency, evidence, renewing)
     store = open_store(project.store_url)
     try:
-        store.write_book(run, rows, accounts)
+        rows = with_change(rows, store.latest_book(at=run.as_of - DAY))
+        shown = store.latest_run()
+        # Names are of no run: one that is not going to be shown has none to say.
+        newest = alias == "champion" and (shown is None or shown.as_of <= run.as_of)
+        store.write_book(run, rows, accounts, usage.items(), names if newest else None)
     finally:
         store.close()
     if out is not None:
         write_scores(rows, out)
     return Scored(run, tuple(rows), accounts, reading)
+
+
+def names_of(workspace: Workspace) -> dict[str, Name]:
+    """Display name and CRM link of the cohort's accounts that have either.
+
+    For the store alone: they are for people's eyes, and go into nothing else.
+    """
+    columns = [
+        name if name in workspace.columns["accounts"] else "null"
+        for name in ("display_name", "crm_url")
+    ]
+    rows = workspace.query(
+        f"select account_id, {', '.join(columns)} from accounts semi join spine using (account_id) "
+        "order by account_id"
+    )
+    return {account_id: (name, url) for account_id, name, url in rows if name or url}
+
+
+def with_change(rows: Sequence[ScoreRow], before: Book | None) -> list[ScoreRow]:
+    """The rows with what each probability is more than in an earlier book; None where either is none."""
+    earlier = {
+        (row.account_id, row.target, row.horizon_days): row.probability
+        for row in (before.scores if before is not None else ())
+    }
+    changed = []
+    for row in rows:
+        was = earlier.get((row.account_id, row.target, row.horizon_days))
+        known = row.probability is not None and was is not None
+        changed.append(replace(row, change=row.probability - was) if known else row)  # type: ignore[operator]
+    return changed
 
 
 def score_rows(
@@ -194,9 +235,12 @@ def feature_dicts(
 
 
 def account_rows(
-    built: Built, currency: str, evidence: Sequence[Evidence]
+    built: Built,
+    currency: str,
+    evidence: Sequence[Evidence],
+    renewing: Mapping[str, datetime],
 ) -> tuple[AccountRow, ...]:
-    """What the store keeps of each account beside its scores."""
+    """What the store keeps of each account beside its scores. renewing: when an account next renews."""
     features = feature_dicts(built.frame, built.features)
 
     def text(value: Any) -> str | None:
@@ -213,6 +257,7 @@ def account_rows(
             currency=currency,
             features=mine,
             evidence=told,
+            renews_at=renewing.get(snapshot.account_id),
         )
         for snapshot, mine, told in zip(
             built.context.itertuples(index=False), features, evidence, strict=True

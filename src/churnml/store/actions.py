@@ -18,8 +18,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from churnml.actions.record import ActionEvent, ActionRow, Change
 from churnml.errors import ChurnmlError
 from churnml.store import tables
-
-WRITES = "churnml_writes"  # a connection that writes takes its lock at once
+from churnml.store.transactions import short, writing
 
 
 class ActionLog:
@@ -52,21 +51,18 @@ class ActionLog:
         Raises: ChurnmlError if the store refuses; then nothing was written.
         """
         try:
-            with (
-                self._engine.connect().execution_options(**{WRITES: True}) as connection,
-                connection.begin(),
-            ):
+            with writing(self._engine) as connection:
                 if connection.dialect.name == "postgresql":
                     connection.exec_driver_sql("lock table actions in share row exclusive mode")
                 yield Pen(connection)
         except IntegrityError as error:
             raise ChurnmlError(
-                f"actions: the store refused a change ({_short(error)}). Expected each to happen once. "
+                f"actions: the store refused a change ({short(error)}). Expected each to happen once. "
                 "Do it again; nothing was written."
             ) from None
         except SQLAlchemyError as error:
             raise ChurnmlError(
-                f"actions: could not be written ({_short(error)}). Expected a store that accepts writes. "
+                f"actions: could not be written ({short(error)}). Expected a store that accepts writes. "
                 "Free the disk or the lock and do it again; nothing was written."
             ) from None
 
@@ -135,8 +131,3 @@ def _place(kind: str) -> int:
     """Where a kind stands among those of one moment."""
     order = ("opened", "judged", "woken", "escalated")
     return order.index(kind) if kind in order else len(order)
-
-
-def _short(error: Exception) -> str:
-    cause = getattr(error, "orig", None) or error
-    return str(cause).splitlines()[0].rstrip(".")

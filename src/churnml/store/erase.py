@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from churnml.errors import ChurnmlError
 from churnml.store import tables
+from churnml.store.transactions import short, writing
 
 # Every table that names an account, those that refer to others first.
 _HELD = [t for t in reversed(tables.metadata.sorted_tables) if "account_id" in t.c]
@@ -27,18 +28,14 @@ def erase_account(engine: Engine, account_id: str) -> dict[str, int]:
     all rows are still there, or only bytes of them, which the next erasure clears.
     """
     try:
-        with (
-            engine.connect().execution_options(churnml_writes=True) as connection,
-            connection.begin(),
-        ):
+        with writing(engine) as connection:
             found = _count(connection, account_id)
             for table in _HELD:
                 connection.execute(delete(table).where(table.c.account_id == account_id))
         sweep(engine)
     except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
         raise ChurnmlError(
-            f"store: could not be cleared of the account ({str(cause).splitlines()[0]}). Expected a "
+            f"store: could not be cleared of the account ({short(error)}). Expected a "
             "store that accepts writes. Stop the service or the run that holds it, and do this again."
         ) from None
     return found

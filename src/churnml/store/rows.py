@@ -13,7 +13,9 @@ from typing import Any, Literal
 Alias = Literal["champion", "challenger"]
 Tier = Literal["low", "medium", "high", "critical", "unknown"]
 Status = Literal["ok", "unpromoted", "too_little_data"]
+Scope = Literal["read", "act", "admin"]
 FeatureValue = float | str | None
+Name = tuple[str | None, str | None]  # display name and CRM link
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class ScoreRow:
     outlook: as `scoring.outlook.Outlook`; empty where there is no probability, and in rows of before
     there were outlooks. calibration: raw, slope and intercept, of which the probability is
     sigmoid(slope * raw + intercept); empty where there is none, and in rows of before it was kept.
+    change: the probability less that of the newest book of an earlier as_of, for the same target and
+    horizon; None where there is none to compare.
     """
 
     account_id: str
@@ -61,6 +65,7 @@ class ScoreRow:
     data_through: datetime
     outlook: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, float] = field(default_factory=dict)
+    change: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class AccountRow:
     """One account as it was scored: context and the feature values behind the scores.
 
     evidence: as `features.evidence.Evidence`, of which its sentences are told; empty in rows of before
-    there was any.
+    there was any. renews_at: when the contract is next due, as far as was known.
     """
 
     account_id: str
@@ -80,6 +85,28 @@ class AccountRow:
     currency: str
     features: dict[str, FeatureValue]
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    renews_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    """A key to the service, as it is kept: never the secret, only what it hashes to.
+
+    expires_at, revoked_at: from then on it opens nothing; None: not yet known, not at all.
+    """
+
+    key_id: str
+    name: str
+    scope: Scope
+    salt: bytes = field(repr=False)
+    hash: bytes = field(repr=False)
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def is_live(self, at: datetime) -> bool:
+        """Whether it opens anything at a moment."""
+        return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
 
 @dataclass(frozen=True)

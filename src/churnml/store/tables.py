@@ -1,4 +1,7 @@
-"""The store's database tables. Owns names, types, keys and the schema version; opens nothing."""
+"""The store's database tables. Owns names, types, keys and the schema version; opens nothing.
+
+A change here needs a step of its own in migrations/versions/, and a column that is added comes last: that is
+where a migration puts it."""
 
 from __future__ import annotations
 
@@ -13,16 +16,33 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 metadata = MetaData()
 
 schema = Table("churnml_schema", metadata, Column("version", Integer, primary_key=True))
+
+# Alembic's own note of the same version, under a name that no other tool's alembic uses.
+migration = Table(
+    "churnml_migration",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="churnml_migration_pkc"),
+)
+
+# From version 6 on: one row, raised with every committed write (transactions.py).
+revision = Table(
+    "store_revision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+)
 
 # `sequence` orders runs as they were written: two runs of one day may carry the same clock reading,
 # and a clock may go back.
@@ -53,6 +73,9 @@ accounts = Table(
     Column("currency", String(8), nullable=False),
     Column("features", LargeBinary, nullable=False),
     Column("evidence", LargeBinary),  # from version 3 on
+    Column("renews_at", DateTime),  # from version 6 on
+    # What a list is filtered by, apart from features and evidence, which are a hundred times as large.
+    Index("account_rows_listed", "sequence", "csm_id", "renews_at", "segment", "account_id"),
     sqlite_with_rowid=False,
 )
 
@@ -73,9 +96,22 @@ scores = Table(
     Column("currency", String(8), nullable=False),
     Column("model_version", String(64), nullable=False),
     Column("outlook", LargeBinary),  # from version 2 on
+    Column("change", Float(53)),  # from version 6 on
     # A score whose account is not kept beside it could never be explained again.
     ForeignKeyConstraint(["sequence", "account_id"], [accounts.c.sequence, accounts.c.account_id]),
     Index("score_rows_account", "account_id"),
+    # All that a list is filtered and sorted by, apart from reasons and outlook.
+    Index(
+        "score_rows_listed",
+        "sequence",
+        "target",
+        "account_id",
+        "horizon_days",
+        "tier",
+        "probability",
+        "mrr_minor",
+        "change",
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -149,4 +185,37 @@ voice = Table(
     Column("closure", String),
     Index("voice_notes_account", "account_id"),
     sqlite_autoincrement=True,
+)
+
+# From version 6 on, as the rest. What an account used, as it was when its run was written.
+usage = Table(
+    "usage_rows",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("account_id", String(255), primary_key=True),
+    Column("usage", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["sequence", "account_id"], [accounts.c.sequence, accounts.c.account_id]),
+    sqlite_with_rowid=False,
+)
+
+# For people's eyes only: not of a run, so that a name of long ago is kept nowhere.
+names = Table(
+    "account_names",
+    metadata,
+    Column("account_id", String(255), primary_key=True),
+    Column("display_name", String),
+    Column("crm_url", String),
+)
+
+keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(64), primary_key=True),
+    Column("name", String, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("created_at", DateTime, nullable=False),
+    Column("expires_at", DateTime),
+    Column("revoked_at", DateTime),
 )

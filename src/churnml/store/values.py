@@ -17,6 +17,12 @@ from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
 CALIBRATION = "calibration"  # beside the outlook's keys, in the same column
 
 
+def can_be_kept(text: str) -> bool:
+    """Whether a text can be in a store at all: a question about any other would fail instead of finding
+    nothing. PostgreSQL holds no NUL, and no database half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def run_values(run: ScoringRun) -> dict[str, Any]:
     """The columns of a run, but for its sequence."""
     return {
@@ -43,20 +49,20 @@ def account_values(sequence: int, run: ScoringRun, row: AccountRow) -> dict[str,
         "currency": row.currency,
         "features": _json(row.features),
         "evidence": _json(dict(row.evidence)),
+        "renews_at": row.renews_at,
     }
 
 
 def score_values(sequence: int, run: ScoringRun, row: ScoreRow) -> dict[str, Any]:
     """The columns of a score row. Raises: as `account_values`."""
     _same_as_of(run, row.as_of, row.account_id)
-    probability = row.probability
     return {
         "sequence": sequence,
         "account_id": row.account_id,
         "target": row.target,
         "horizon_days": row.horizon_days,
         "lead_days": row.lead_days,
-        "probability": None if probability is None or math.isnan(probability) else probability,
+        "probability": _known(row.probability),
         "tier": row.tier,
         "status": row.status,
         "reasons": _json(row.reasons),
@@ -65,7 +71,13 @@ def score_values(sequence: int, run: ScoringRun, row: ScoreRow) -> dict[str, Any
         "currency": row.currency,
         "model_version": row.model_version,
         "outlook": _json(_beside(row)),
+        "change": _known(row.change),
     }
+
+
+def usage_values(sequence: int, account_id: str, usage: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of an account's usage."""
+    return {"sequence": sequence, "account_id": account_id, "usage": _json(dict(usage))}
 
 
 def _beside(row: ScoreRow) -> dict[str, Any]:
@@ -98,6 +110,7 @@ def account_of(row: Row[Any], as_of: datetime) -> AccountRow:
         currency=row.currency,
         features=orjson.loads(row.features),
         evidence=orjson.loads(row.evidence) if row.evidence is not None else {},
+        renews_at=row.renews_at,
     )
 
 
@@ -122,7 +135,12 @@ def score_of(row: Row[Any], as_of: datetime, data_through: datetime) -> ScoreRow
         data_through=data_through,
         outlook=beside,
         calibration=calibration,
+        change=row.change,
     )
+
+
+def _known(number: float | None) -> float | None:
+    return None if number is None or math.isnan(number) else number
 
 
 def _same_as_of(run: ScoringRun, as_of: datetime, account_id: str) -> None:

@@ -17,6 +17,7 @@ from churnml.actions.voice import VoiceNote
 from churnml.errors import ChurnmlError, NotFound, Refused
 from churnml.store import tables
 from churnml.store.erase import sweep
+from churnml.store.transactions import writing
 
 
 class VoiceShelf:
@@ -88,10 +89,7 @@ class VoiceShelf:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         try:
-            with (
-                self._engine.connect().execution_options(churnml_writes=True) as connection,
-                connection.begin(),
-            ):
+            with writing(self._engine) as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise ChurnmlError(

@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
 
 from churnml.actions.hand import done
 from churnml.actions.record import ActionRow, Change, action_id_of, change
@@ -107,22 +106,3 @@ def test_two_that_change_actions_at_once_come_one_after_the_other(tmp_path: Path
     store = open_store(url)
     assert len(store.actions.events()) == 1
     store.close()
-
-
-def test_a_store_of_version_3_gets_the_tables_and_keeps_the_rest(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "store.db")
-    open_store(url).close()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("drop table action_events"))
-        connection.execute(text("drop table actions"))
-        connection.execute(text("update churnml_schema set version = 3"))
-    engine.dispose()
-    store = open_store(url)
-    write(store, opened(an_action()))
-    with pytest.raises(ChurnmlError):  # the indexes came too
-        write(store, opened(an_action(occasion="score 2")))
-    store.close()
-    engine = create_engine(url)
-    assert {"actions", "action_events"} <= set(inspect(engine).get_table_names())
-    engine.dispose()

@@ -11,8 +11,7 @@ import pytest
 from churnml.actions.record import ActionRow, action_id_of, change
 from churnml.actions.voice import VoiceNote
 from churnml.errors import ChurnmlError
-from churnml.store import store as store_module
-from churnml.store import tables
+from churnml.store import opening, tables
 from churnml.store.erase import _HELD
 from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
 from churnml.store.store import Store, open_store, sqlite_url
@@ -41,7 +40,11 @@ def filled(path: Path) -> Store:
     store.voice.add(
         VoiceNote(0, GONE, "reporting", "wish", "product", f"{GONE} wants more", DAY, None)
     )
-    store.write_book(ScoringRun("r1", DAY, DAY, DAY, "champion", {}), scores, accounts)
+    store.write_book(
+        ScoringRun("r1", DAY, DAY, DAY, "champion", {}), scores, accounts,
+        [(account, {"users": [account]}) for account in ids],
+        {account: (f"{account} Inc", f"https://crm.example/{account}") for account in ids},
+    )  # fmt: skip
     return store
 
 
@@ -63,6 +66,8 @@ def test_every_table_that_names_an_account_is_erased() -> None:
             "actions",
             "action_events",
             "voice_notes",
+            "usage_rows",
+            "account_names",
         }
     )
 
@@ -79,6 +84,8 @@ def test_the_bytes_go_with_the_rows(tmp_path: Path) -> None:
         "action_events": 1,
         "actions": 1,
         "voice_notes": 1,
+        "usage_rows": 1,
+        "account_names": 1,
     }
     assert not any(GONE.encode() in path.read_bytes() for path in tmp_path.iterdir())
     book = store.latest_book()
@@ -92,7 +99,7 @@ def test_the_bytes_go_with_the_rows(tmp_path: Path) -> None:
 def test_bytes_that_a_reader_holds_are_told_and_cleared_by_the_next_erasure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT_MS", 50)
     store = filled(tmp_path / "store.db")
     reader = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     reader.execute("begin")

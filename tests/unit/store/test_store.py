@@ -12,16 +12,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
+from churnml.actions.voice import VoiceNote
 from churnml.errors import ChurnmlError, ConfigError, NotFound
-from churnml.store.rows import AccountRow, ScoreRow, ScoringRun
+from churnml.store.rows import AccountRow, KeyRow, ScoreRow, ScoringRun
 from churnml.store.store import Store, open_store, sqlite_url
 
 MONDAY = datetime(2024, 3, 4)
 NEXT_MONDAY = datetime(2024, 3, 11)
-
-VERSION_BEFORE_VOICE = 4
 
 
 def a_run(run_id: str, as_of: datetime = MONDAY, alias: str = "champion") -> ScoringRun:
@@ -222,17 +220,6 @@ def test_a_reader_sees_the_old_book_while_the_new_one_is_being_written(store: St
     assert store.account("a").scores[0].probability == 0.9
 
 
-def test_a_store_of_another_version_is_refused_in_words(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "store.db")
-    open_store(url).close()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("update churnml_schema set version = 99"))
-    engine.dispose()
-    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 5"):
-        open_store(url)
-
-
 def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_bytes(b"this is not a database, it is a letter" * 40)
@@ -250,27 +237,6 @@ def test_the_password_of_a_url_is_not_printed() -> None:
     with pytest.raises(ChurnmlError) as caught:
         open_store("sqlite://user:hunter2@host/some.db")
     assert "hunter2" not in str(caught.value)
-
-
-def test_a_store_of_version_1_is_taken_to_this_one_with_its_book(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "store.db")
-    store = open_store(url)
-    write(store, a_run("old"), a=0.3)
-    store.close()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("alter table score_rows drop column outlook"))
-        connection.execute(text("alter table account_rows drop column evidence"))
-        connection.execute(text("update churnml_schema set version = 1"))
-    engine.dispose()
-    store = open_store(url)
-    (before,) = store.account("a").scores
-    assert (before.probability, before.outlook) == (0.3, {})
-    told = replace(a_score("a", 0.4, NEXT_MONDAY), outlook={"low": 0.1, "within_days": {"30": 0.2}})
-    store.write_book(a_run("new", NEXT_MONDAY), [told], [an_account("a", NEXT_MONDAY)])
-    store.close()
-    (after,) = open_store(url).account("a").scores
-    assert (after.probability, after.outlook) == (0.4, told.outlook)
 
 
 def test_the_book_of_a_date_is_the_newest_one_up_to_it(store: Store) -> None:
@@ -304,40 +270,95 @@ def test_what_a_probability_is_made_of_reads_back_apart_from_the_outlook(store: 
     assert (read.outlook, read.calibration) == ({"low": 0.1}, calibration)
 
 
-def test_a_store_of_version_2_is_taken_to_version_3_with_its_book(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "store.db")
-    store = open_store(url)
-    write(store, a_run("old"), a=0.3)
-    store.close()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("alter table account_rows drop column evidence"))
-        connection.execute(text("update churnml_schema set version = 2"))
-    engine.dispose()
-    store = open_store(url)
-    assert store.account("a").account.evidence == {}
-    told = {"roles": {"champion": {"holders": 0, "left_days": 23, "left_90d": 1}}}
-    account = replace(an_account("a", NEXT_MONDAY), evidence=told)
-    store.write_book(a_run("new", NEXT_MONDAY), [a_score("a", 0.4, NEXT_MONDAY)], [account])
-    store.close()
-    again = open_store(url)
-    assert again.account("a").account.evidence == told
-    assert again.account_rows()[0].evidence == told
+def test_an_outlook_and_evidence_read_back(store: Store) -> None:
+    told = replace(a_score("a", 0.4), outlook={"low": 0.1, "within_days": {"30": 0.2}})
+    seen = {"roles": {"champion": {"holders": 0, "left_days": 23, "left_90d": 1}}}
+    account = replace(an_account("a"), evidence=seen)
+    store.write_book(a_run("new"), [told], [account])
+    assert store.account("a").scores[0].outlook == told.outlook
+    assert store.account("a").account.evidence == seen
+    assert store.account_rows()[0].evidence == seen
 
 
-def test_a_store_of_before_notes_gets_their_table_and_keeps_its_book(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "store.db")
-    store = open_store(url)
-    write(store, a_run("old"), a=0.3)
-    store.close()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("drop table voice_notes"))
-        connection.execute(
-            text("update churnml_schema set version = :before"), {"before": VERSION_BEFORE_VOICE}
-        )
-    engine.dispose()
-    store = open_store(url)
-    assert store.voice.notes() == ()
-    assert store.account("a").scores[0].probability == 0.3
-    store.close()
+def test_renewals_and_changes_read_back(store: Store) -> None:
+    account = replace(an_account("a"), renews_at=datetime(2024, 9, 1))
+    scores = [replace(a_score("a"), change=-0.05)]
+    scores += [replace(a_score("a"), target="expansion", change=float("nan"))]
+    store.write_book(a_run("one"), scores, [account])
+    assert store.account("a").account.renews_at == datetime(2024, 9, 1)
+    assert [score.change for score in store.account("a").scores] == [-0.05, None]
+
+
+def test_usage_is_of_the_book_that_is_shown(store: Store) -> None:
+    def used(visits: int) -> list[tuple[str, dict[str, int]]]:
+        return [("a", {"visits": visits})]
+
+    assert store.usage("a") is None
+    store.write_book(a_run("one"), [], [an_account("a")], used(1))
+    later = an_account("a", NEXT_MONDAY)
+    store.write_book(a_run("two", NEXT_MONDAY), [], [later], used(2))
+    store.write_book(a_run("three", NEXT_MONDAY, "challenger"), [], [later], used(3))
+    assert store.usage("a") == {"visits": 2}
+    assert store.usage("a", at=MONDAY) == {"visits": 1}
+    assert store.usage("a", at=datetime(2024, 3, 1)) is None
+    assert store.usage("b") is None
+
+
+def test_usage_of_an_account_outside_the_run_is_refused_with_the_whole_run(store: Store) -> None:
+    with pytest.raises(ChurnmlError, match="Nothing was written"):
+        store.write_book(a_run("one"), [], [an_account("a")], [("b", {})], {"a": ("Acme", None)})
+    assert store.runs() == ()
+    assert store.names(["a"]) == {}
+
+
+def test_names_are_replaced_as_a_whole_or_left(store: Store) -> None:
+    link = "https://crm.example/a"
+    store.write_book(a_run("one"), [], [], (), {"a": ("Acme", link), "b": (None, None)})
+    assert store.names(["a", "b", "c"]) == {"a": ("Acme", link), "b": (None, None)}
+    store.write_book(a_run("two"), [], [])
+    assert set(store.names(["a", "b"])) == {"a", "b"}
+    store.write_book(a_run("three"), [], [], (), {"b": ("Bolt", None)})
+    assert store.names(["a", "b"]) == {"b": ("Bolt", None)}
+    store.write_book(a_run("four"), [], [], (), {})
+    assert store.names(["a", "b"]) == {}
+
+
+def test_every_committed_write_raises_the_revision_and_nothing_else_does(store: Store) -> None:
+    seen = [store.revision()]
+
+    def has_risen() -> bool:
+        seen.append(store.revision())
+        return seen[-1] > seen[-2]
+
+    write(store, a_run("one"), a=0.3)
+    assert has_risen()
+    note = store.voice.add(VoiceNote(0, "a", "t", "wish", "product", "x", MONDAY, None))
+    assert has_risen()
+    store.voice.end(note.note_id, "shipped", NEXT_MONDAY)
+    assert has_risen()
+    with store.actions.changing() as pen:
+        pen.write([])
+    assert has_risen()
+    store.keys.add(KeyRow("k", "crm", "read", b"", b"", MONDAY))
+    assert has_risen()
+    store.erase("a")
+    assert has_risen()
+    store.latest_book()
+    store.voice.notes()
+    with pytest.raises(ChurnmlError):
+        write(store, a_run("one"), a=0.3)
+    with pytest.raises(RuntimeError), store.actions.changing():
+        raise RuntimeError
+    assert not has_risen()
+
+
+def test_another_process_sees_the_revision_only_with_what_it_stands_for(store: Store) -> None:
+    before = store.revision()
+    seen: list[int] = []
+
+    def scores() -> Iterator[ScoreRow]:
+        yield a_score("a")
+        seen.append(store.revision())
+
+    store.write_book(a_run("one"), scores(), [an_account("a")])
+    assert (seen, store.revision()) == ([before], before + 1)
