@@ -41,11 +41,11 @@ class Chances:
 
 @dataclass(frozen=True)
 class Payer:
-    """An account that paid at the period's start: its MRR then and now, in minor units."""
+    """An account that paid at the period's start: its MRR then and currently, in minor units."""
 
     account_id: str
     start: int
-    now: int
+    current: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Retention:
 
     low, high: the range that holds `level` of the cases, where accounts share causes (simulation.py).
     accounts, mrr: of the period's start. unscored_accounts, unscored_mrr: of them, those that pay now and
-    have no score: they count as staying as they are. without: targets that no model speaks of: they count as never.
+    have no score: they count as staying as they are. without: targets that no model speaks of: they
+    count as never.
     """
 
     until: date
@@ -97,7 +98,7 @@ def retention_of(
     none = Chances(0.0)
     told = [chances.get(payer.account_id, none) for payer in payers]
     begun = np.array([payer.start for payer in payers], dtype=float)
-    now = np.array([payer.now for payer in payers], dtype=float)
+    now = np.array([payer.current for payer in payers], dtype=float)
     leave = np.array([item.churn for item in told])
     cut = np.array([item.contraction for item in told])
     grow = np.array([item.expansion for item in told])
@@ -107,12 +108,13 @@ def retention_of(
     gross = (1 - leave) * ((1 - cut) * kept + cut * kept_less)
     gross_range, net_range = _ranges(
         (leave, cut, grow),
-        np.array([item.spread for item in told]),
+        # An interval that reaches 0 or 1 has no normal score to be measured by.
+        np.nan_to_num(np.array([item.spread for item in told]), nan=0.0, posinf=0.0),
         (now, less, more, kept, kept - kept_less),
         rho,
         level,
     )
-    unscored = [payer for payer in payers if payer.now and payer.account_id not in chances]
+    unscored = [payer for payer in payers if payer.current and payer.account_id not in chances]
     return Retention(
         until=until,
         grr=float(gross.sum()) / start,
@@ -125,7 +127,7 @@ def retention_of(
         accounts=len(payers),
         mrr=start,
         unscored_accounts=len(unscored),
-        unscored_mrr=sum(payer.now for payer in unscored),
+        unscored_mrr=sum(payer.current for payer in unscored),
         without=tuple(without),
     )
 
