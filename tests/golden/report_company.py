@@ -101,6 +101,12 @@ SUBSCRIPTIONS: list[Row] = [
     ("paused_at_zero", "core", "2025-04-07", "2025-04-27", 0, 0, None, None),
     ("paused_at_zero", "core", "2025-04-27", None, 14_001, 14_001, None, None),
 ]  # fmt: skip
+WHY = (
+    ("usage_trend", "events_change_28d_share", -0.5),
+    ("key_users", "days_since_key_user_event", 40.0),
+    ("support", "open_tickets", 3.0),
+)
+FEATURES: dict[str, float | str | None] = {name: value for _, name, value in WHY}
 ACCOUNTS = sorted({row[0] for row in SUBSCRIPTIONS})
 
 
@@ -180,14 +186,13 @@ def score_company(
 
 
 def _write(store: Any, as_of: datetime, version: str, alias: Alias) -> None:
-    drivers = ("usage_trend", "key_users", "support")
-    plays = ("check_in", "win_back_key_user", "review_contract")
+    plays = ("fading_usage", "key_contact_left", "contraction_review")
     scores, accounts = [], []
     for number, (name, cents) in enumerate(sorted(paying_at(as_of.date()).items())):
         later = as_of == AS_OF
         accounts.append(
             AccountRow(name, as_of, "smb" if number % 3 else "enterprise", None,
-                       ("ana", "bo")[number % 2], cents / 100, "USD", {})
+                       ("ana", "bo")[number % 2], cents / 100, "USD", FEATURES)
         )  # fmt: skip
         for place, target in enumerate(("churn", "contraction", "expansion")):
             chance: float | None = round(
@@ -195,10 +200,16 @@ def _write(store: Any, as_of: datetime, version: str, alias: Alias) -> None:
             )
             if name == "new_now" or (name == "steady_05" and not later):
                 chance = None  # too little data
+            driver, feature, value = WHY[number % 3]
             reason = {
-                "feature": "f", "value": 1.0, "unit": "", "driver": drivers[number % 3],
-                "text": f"because {drivers[number % 3]}", "protective": False, "contribution": 0.5,
-            }  # fmt: skip
+                "feature": feature,
+                "value": value,
+                "unit": "",
+                "driver": driver,
+                "text": f"because {driver}",
+                "protective": False,
+                "contribution": 0.5,
+            }
             unknown = chance is None
             scores.append(
                 ScoreRow(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from churnml.contract.tables import MONEY_SCALE
+
 # account -> probability, MRR in minor units
 Scores = Mapping[str, tuple[float, int]]
 
@@ -37,6 +39,33 @@ class Change:
     def whole(self) -> float:
         """The change that the parts sum to."""
         return self.expected - self.expected_before
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """The parts by name; they sum to the whole."""
+        if self.unsplit is not None:
+            return {"mix": self.mix, "unsplit": self.unsplit}
+        return {"mix": self.mix, "behaviour": self.behaviour or 0.0, "model": self.model or 0.0}
+
+    @property
+    def shown_whole(self) -> int:
+        """The difference of the two expectations as they are shown: whole units, in minor units."""
+        return _whole_units(self.expected) - _whole_units(self.expected_before)
+
+    def shown(self) -> dict[str, int]:
+        """The parts in whole units that sum to `shown_whole`: the part that was rounded most takes what is
+        left, since a page whose parts miss their sum by one is not believed."""
+        shown = {name: _whole_units(part) for name, part in self.parts.items()}
+        left = self.shown_whole - sum(shown.values())
+        moved = [name for name, part in self.parts.items() if part]
+        if left and moved:
+            worst = max(moved, key=lambda name: (self.parts[name] - shown[name]) * left)
+            shown[worst] += left
+        return shown
+
+
+def _whole_units(amount: float) -> int:
+    return round(amount / MONEY_SCALE) * MONEY_SCALE
 
 
 def change_of(

@@ -185,10 +185,10 @@ def build_quarter(
             for name, rows in weights.items()
             if any(weight > 0 for _, weight in rows)
         },
-        expected=tuple(_expected(judged, beside, shared)) if beside else (),
+        expected=tuple(_expected(judged, chances, beside, shared)) if beside else (),
         period_start=beside.period_start if beside else None,
         change=beside.change if beside else None,
-        retention=_retention(outlooks, chances, beside) if beside else None,
+        retention=_retention(outlooks, chances, beside, shared) if beside else None,
         churn_rate=beside.churn_rate if beside else None,
         costs=beside.costs if beside else (),
     )
@@ -200,15 +200,20 @@ def judged_of(rows: Sequence[ScoreRow], target: str) -> list[ScoreRow]:
 
 
 def chances_of(rows: Sequence[ScoreRow]) -> dict[str, Chances]:
-    """The probabilities of each account that has one of churn."""
-    told = {
-        target: {row.account_id: row.probability or 0.0 for row in judged_of(rows, target)}
-        for target in TARGETS
-    }
-    return {
-        name: Chances(chance, told["contraction"].get(name, 0.0), told["expansion"].get(name, 0.0))
-        for name, chance in told["churn"].items()
-    }
+    """The probabilities of each account that has one of churn, and how unsure each is."""
+    told: dict[str, dict[str, tuple[float, float]]] = {}
+    for target in TARGETS:
+        own = judged_of(rows, target)
+        told[target] = {
+            row.account_id: (row.probability or 0.0, spread)
+            for row, spread in zip(own, spread_of(own).tolist(), strict=True)
+        }
+    found = {}
+    for name in told["churn"]:
+        pairs = [told[target].get(name, (0.0, 0.0)) for target in TARGETS]
+        churn, contraction, expansion = (chance for chance, _ in pairs)
+        found[name] = Chances(churn, contraction, expansion, tuple(spread for _, spread in pairs))
+    return found
 
 
 def behind(rows: Sequence[tuple[ScoreRow, float]], tell_action: TellAction) -> Behind:
@@ -256,17 +261,20 @@ def _stays(row: ScoreRow, chances: Mapping[str, Chances]) -> float:
     return 1.0 - chances[row.account_id].churn if row.account_id in chances else 1.0
 
 
-def _expected(judged: Sequence[ScoreRow], beside: Beside, shared: Shared) -> Iterable[ExpectedMove]:
+def _expected(
+    judged: Sequence[ScoreRow], chances: Mapping[str, Chances], beside: Beside, shared: Shared
+) -> Iterable[ExpectedMove]:
     older = beside.older.scores if beside.older else ()
+    older_chances = chances_of(older)
     for target in ("contraction", "expansion"):
         rows = judged_of(judged, target)
         if not rows:
             continue
         size = beside.sizes[target]
-        probability, mrr = _moving(rows, chances_of(judged))
+        probability, mrr = _moving(rows, chances)
         low, high = shared_range(probability, mrr * size.share, spread_of(rows), shared.rho, LEVEL)
         before = judged_of(older, target)
-        then, then_mrr = _moving(before, chances_of(older))
+        then, then_mrr = _moving(before, older_chances)
         yield ExpectedMove(
             target=target,
             accounts=float(probability.sum()),
@@ -288,7 +296,10 @@ def _moving(
 
 
 def _retention(
-    outlooks: Sequence[Outlook], chances: Mapping[str, Chances], beside: Beside
+    outlooks: Sequence[Outlook],
+    chances: Mapping[str, Chances],
+    beside: Beside,
+    shared: Shared,
 ) -> Retention | None:
     """Until the churn window is over; without scores of churn nothing is expected."""
     churn = next((item for item in outlooks if item.target == "churn"), None)
@@ -296,7 +307,9 @@ def _retention(
         return None
     scored = {item.target for item in outlooks}
     without = [target for target in TARGETS if target not in scored]
-    return retention_of(beside.payers, chances, beside.sizes, churn.window_until, LEVEL, without)
+    return retention_of(
+        beside.payers, chances, beside.sizes, churn.window_until, LEVEL, without, shared.rho
+    )
 
 
 def _outlooks(rows: Sequence[ScoreRow], shared: Shared) -> Iterable[Outlook]:

@@ -165,13 +165,10 @@ def _change(data: ReportData, words: Words) -> ChangeView | None:
         "quarter.change",
         day=words.day(change.before),
         before=words.money(change.expected_before),
-        amount=_signed(change.whole, words),
+        amount=_signed(change.shown_whole, words),
     )
-    told = {"mix": change.mix, "behaviour": change.behaviour, "model": change.model}
-    if change.unsplit is not None:
-        told = {"mix": change.mix, "unsplit": change.unsplit}
     lines = []
-    for name, amount in told.items():
+    for name, amount in change.shown().items():
         key = "model_same" if name == "model" and change.version == change.version_before else name
         says = words.text(
             f"quarter.{key}_says",
@@ -179,7 +176,7 @@ def _change(data: ReportData, words: Words) -> ChangeView | None:
             gone=words.count(change.gone),
             stayed=words.count(change.stayed),
         )
-        lines.append(ChangeLine(words.text(f"quarter.{name}"), _signed(amount or 0.0, words), says))
+        lines.append(ChangeLine(words.text(f"quarter.{name}"), _signed(amount, words), says))
     return ChangeView(title, tuple(lines), "")
 
 
@@ -233,7 +230,7 @@ def _move_card(move: ExpectedMove, outlook: Outlook, told: BehindView | None, wo
 
 def _retention(data: ReportData, words: Words) -> list[Card]:
     """GRR and NRR: to date, as they are expected, and in the period before."""
-    now, before, ahead = data.movements.now, data.movements.before, data.quarter.retention
+    now, before, ahead = data.movements.to_date, data.movements.before, data.quarter.retention
     cards = []
     for name in ("grr", "nrr"):
         to_date: float | None = getattr(now, name) if now else None
@@ -263,12 +260,14 @@ def _retention(data: ReportData, words: Words) -> list[Card]:
 
 def _most_moved(flow: Flow, name: str, words: Words) -> str:
     """The movement that took most (of GRR) or gave most (of NRR) in the period."""
-    kinds = ("churn", "contraction") if name == "grr" else ("expansion", "term_change")
-    kind = max(kinds, key=lambda kind: abs(flow.move(kind)))
-    if not flow.move(kind):
+    took = {kind: -flow.move(kind) for kind in ("churn", "contraction", "term_change")}
+    gave = {kind: flow.move(kind) for kind in ("expansion", "term_change")}
+    told = took if name == "grr" else gave
+    kind = max(told, key=lambda kind: told[kind])
+    if told[kind] <= 0:
         return ""
     return words.text(
-        "quarter.moved",
+        f"quarter.moved_{name}",
         kind=words.text(f"movements.{kind}"),
         amount=_signed(flow.move(kind), words),
     )
