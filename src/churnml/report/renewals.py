@@ -6,6 +6,7 @@ one inside the window: all months, and the accounts apart from them, add up to t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -87,8 +88,9 @@ class AtRisk:
 
 @dataclass(frozen=True)
 class RenewalMonth:
-    """A month of renewals. from_day, until_day: what of it lies in the window. risk.accounts, risk.mrr: what
-    renews in it; a contract that renews again in another month stands in both."""
+    """A month of renewals. from_day, until_day: what of it is looked at; the first begins with the book, since
+    renewals in the lead stand in it. risk.accounts, risk.mrr: what renews in it; a contract that renews again
+    in another month stands in both."""
 
     month: date
     from_day: date
@@ -118,9 +120,10 @@ class NamedAccount:
 
 @dataclass(frozen=True)
 class Renewals:
-    """The fourth section. later: accounts that renew after the window; unknown: whose renewal date nobody
+    """The fourth section. as_of: from then on renewals are counted; the window opens after the lead. later: accounts that renew after the window; unknown: whose renewal date nobody
     knows. named_from: the least MRR at risk among the named; named_share: what they make up of it all."""
 
+    as_of: date
     window_from: date
     window_until: date
     level: float
@@ -175,13 +178,14 @@ def build_renewals(
     named, reached = _named(rows, of, tell_reason, tell_todo, names or {})
     total = risk(np.ones(len(rows), dtype=bool), slice(None))
     return Renewals(
+        as_of=window.as_of.date(),
         window_from=window.opens.date(),
         window_until=window.closes.date(),
         level=LEVEL,
         months=tuple(
             RenewalMonth(
                 month=window.months[place].date(),
-                from_day=start.date(),
+                from_day=(start if place else window.as_of).date(),
                 until_day=(end - timedelta(microseconds=1)).date(),
                 risk=risk(renewing[:, place], slice(place, place + 1)),
             )
@@ -249,21 +253,18 @@ def left_by(row: ScoreRow, days: FloatArray) -> FloatArray:
 
 def renewal_places(account: AccountRow | None, window: Window) -> list[int]:
     """In which of the window's months an account renews: its next renewal, and on from it by billing period
-    where that is known. A renewal before the window stands in its first month where no period is."""
+    where that is known. A renewal in the lead stands in the first month: what ends then, or is found to have
+    ended a little later, is all that the window can see of it."""
     renews = _renews_at(account)
     if renews is None or account is None or renews > window.closes:
         return []
     billed = account.features.get("billing_months")
-    step = round(billed) if isinstance(billed, int | float) and billed == billed else 0
-    if step < 1:
-        return [window.place(renews)]
-    places, number, moment = [], 0, renews
-    while moment <= window.closes:
-        if moment > window.opens:
-            places.append(window.place(moment))
+    step = round(billed) if isinstance(billed, int | float) and math.isfinite(billed) else 0
+    places, number, moment = {window.place(renews)}, 1, renews
+    while step > 0 and (moment := months_on(renews, number * step)) <= window.closes:
+        places.add(window.place(moment))
         number += 1
-        moment = months_on(renews, number * step)
-    return sorted(set(places))
+    return sorted(places)
 
 
 def _renews_at(account: AccountRow | None) -> datetime | None:

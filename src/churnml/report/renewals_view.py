@@ -103,7 +103,7 @@ def _lead(told: Renewals, words: Words) -> str:
     risk = told.renewing
     return words.text(
         "renewals.lead",
-        **{"from": words.day(told.window_from), "until": words.day(told.window_until)},
+        **{"from": words.day(told.as_of), "until": words.day(told.window_until)},
         accounts=words.count(risk.accounts),
         mrr=words.money(risk.mrr),
         expected=words.money(risk.expected),
@@ -192,7 +192,11 @@ def _range(risk: AtRisk, words: Words) -> str:
 
 
 def _notes(told: Renewals, words: Words) -> list[str]:
-    notes = [words.text("renewals.note")] if told.renewing.accounts else []
+    notes = (
+        [words.text("renewals.note", opens=words.day(told.window_from))]
+        if told.renewing.accounts
+        else []
+    )
     rho = words.figure(told.shared.rho)
     if told.shared.months:
         notes.append(words.text("renewals.shared", rho=rho, months=words.count(told.shared.months)))
