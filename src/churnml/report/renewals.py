@@ -88,9 +88,9 @@ class AtRisk:
 
 @dataclass(frozen=True)
 class RenewalMonth:
-    """A month of renewals. from_day, until_day: what of it is looked at; the first begins with the book, since
-    renewals in the lead stand in it. risk.accounts, risk.mrr: what renews in it; a contract that renews again
-    in another month stands in both."""
+    """A month of renewals. from_day, until_day: what of it is looked at; the first begins with the book,
+    since renewals in the lead stand in it. risk.accounts, risk.mrr: what renews in it; a contract that renews
+    again in another month stands in both."""
 
     month: date
     from_day: date
@@ -114,14 +114,16 @@ class NamedAccount:
     high: float | None
     tier: str
     reason: str
+    play: str
     todo: Todo
     renews_on: date | None
 
 
 @dataclass(frozen=True)
 class Renewals:
-    """The fourth section. as_of: from then on renewals are counted; the window opens after the lead. later: accounts that renew after the window; unknown: whose renewal date nobody
-    knows. named_from: the least MRR at risk among the named; named_share: what they make up of it all."""
+    """The fourth section. as_of: from then on renewals are counted; the window opens after the lead. later:
+    accounts that renew after it; unknown: whose renewal date nobody knows. named_from: the least MRR at risk
+    among the named; named_share: what they make up of it all."""
 
     as_of: date
     window_from: date
@@ -301,6 +303,7 @@ def _named(
                 high=row.outlook.get("high"),
                 tier=row.tier,
                 reason=tell_reason(row),
+                play=row.play,
                 todo=tell_todo(row),
                 renews_on=renews.date() if renews else None,
             )

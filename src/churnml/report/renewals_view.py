@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from churnml.actions.plays import GET_DATA, LEAVE_ALONE
 from churnml.report.data import ReportData
 from churnml.report.part import Part
 from churnml.report.renewals import AtRisk, NamedAccount, RenewalMonth, Renewals
@@ -197,7 +198,7 @@ def _notes(told: Renewals, words: Words) -> list[str]:
         if told.renewing.accounts
         else []
     )
-    rho = words.figure(told.shared.rho)
+    rho = words.figure(told.shared.rho, 3)
     if told.shared.months:
         notes.append(words.text("renewals.shared", rho=rho, months=words.count(told.shared.months)))
     else:
@@ -234,9 +235,13 @@ def _named(line: NamedAccount, words: Words) -> NamedLine:
         at_risk=words.money(line.mrr_at_risk).text,
         reason=line.reason or words.text("first.no_reason"),
         todo=todo,
-        todo_note=""
-        if line.todo.held_out
-        else words.text("renewals.opened" if line.todo.opened else "renewals.advised"),
+        todo_note=_todo_note(line, words),
         next=due,
         next_note=" ".join(filter(None, [note, renews])),
     )
+
+
+def _todo_note(line: NamedAccount, words: Words) -> str:
+    if line.todo.held_out or (line.play in (LEAVE_ALONE, GET_DATA) and not line.todo.opened):
+        return ""  # nothing that anybody opens
+    return words.text("renewals.opened" if line.todo.opened else "renewals.advised")
