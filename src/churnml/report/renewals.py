@@ -188,7 +188,7 @@ def build_renewals(
             RenewalMonth(
                 month=window.months[place].date(),
                 from_day=(start if place else window.as_of).date(),
-                until_day=(end - timedelta(microseconds=1)).date(),
+                until_day=(end if end == window.closes else end - timedelta(days=1)).date(),
                 risk=risk(renewing[:, place], slice(place, place + 1)),
             )
             for place, (start, end) in enumerate(parts)

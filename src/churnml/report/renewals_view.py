@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from churnml.actions.plays import GET_DATA, LEAVE_ALONE
 from churnml.report.data import ReportData
@@ -169,11 +170,11 @@ def _lines(told: Renewals, words: Words) -> list[Line]:
 
 
 def _month(month: RenewalMonth, words: Words) -> tuple[str, str]:
-    days = words.text(
-        "renewals.days",
-        **{"from": words.short_day(month.from_day), "until": words.short_day(month.until_day)},
-    )
-    return words.month(month.month), days
+    name = words.month(month.month)
+    if month.from_day == month.month and (month.until_day + timedelta(days=1)).day == 1:
+        return name, ""  # all of it
+    days = {"from": words.short_day(month.from_day), "until": words.short_day(month.until_day)}
+    return name, words.text("renewals.days", **days)
 
 
 def _line(name: tuple[str, str], risk: AtRisk, words: Words, strong: bool = False) -> Line:
