@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from statistics import NormalDist
 
 import numpy as np
@@ -72,10 +73,10 @@ def estimate_shared(months: Sequence[tuple[int, int]]) -> Shared:
 
 
 def shared_of(months: Sequence[LedgerMonth]) -> Shared:
-    """As `estimate_shared`, of the ledger's months that are over."""
-    return estimate_shared(
-        [(month.accounts, month.churned_accounts) for month in months if not month.partial]
-    )
+    """As `estimate_shared`, of the ledger's months that are over. Those before the first churn on record are
+    left out: tables that begin with the accounts of a day hold nobody who left before it."""
+    full = [(month.accounts, month.churned_accounts) for month in months if not month.partial]
+    return estimate_shared(list(dropwhile(lambda month: not month[1], full)))
 
 
 def both(rate: float, rho: float) -> float:
