@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from statistics import NormalDist
 
 import numpy as np
@@ -32,6 +33,7 @@ _BAND = NormalDist().inv_cdf(
 )  # an interval of a probability is taken to hold it 95 times of 100
 _PART = 250  # accounts at a time: bounds the memory
 _LEAST = 1e-9
+_LEAST_TOLD = 1e-3
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
@@ -71,10 +73,10 @@ def estimate_shared(months: Sequence[tuple[int, int]]) -> Shared:
 
 
 def shared_of(months: Sequence[LedgerMonth]) -> Shared:
-    """As `estimate_shared`, of the ledger's months that are over."""
-    return estimate_shared(
-        [(month.accounts, month.churned_accounts) for month in months if not month.partial]
-    )
+    """As `estimate_shared`, of the ledger's months that are over. Those before the first churn on record are
+    left out: tables that begin with the accounts of a day hold nobody who left before it."""
+    full = [(month.accounts, month.churned_accounts) for month in months if not month.partial]
+    return estimate_shared(list(dropwhile(lambda month: not month[1], full)))
 
 
 def both(rate: float, rho: float) -> float:
@@ -100,6 +102,11 @@ def spread_of(rows: Sequence[ScoreRow]) -> FloatArray:
     known = np.array([low is not None and high is not None for low, high in ends], dtype=bool)
     low = np.array([end[0] if end[0] is not None else 0.5 for end in ends], dtype=float)
     high = np.array([end[1] if end[1] is not None else 0.5 for end in ends], dtype=float)
+    # An end at 0 or 1 has no normal score; the least that is told of any account stands for it.
+    low, high = (
+        np.clip(low, _LEAST_TOLD, 1 - _LEAST_TOLD),
+        np.clip(high, _LEAST_TOLD, 1 - _LEAST_TOLD),
+    )
     return np.where(known, (_normal(high) - _normal(low)) / (2 * _BAND), 0.0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 import pytest
@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 
+from churnml.report.movements import LedgerMonth
 from churnml.report.simulation import (
     PRIOR_RHO,
+    UNKNOWN,
     both,
     estimate_shared,
     money_range,
+    shared_of,
     shared_range,
     simulate,
     spread_of,
@@ -134,6 +137,18 @@ def test_where_there_are_no_months_the_prior_speaks_and_few_months_lean_on_it() 
     calm = estimate_shared([(1_000, 30)] * 24)
     assert calm.found == 0.0
     assert calm.rho == pytest.approx(PRIOR_RHO / 3)
+
+
+def test_months_before_the_first_churn_on_record_and_unfinished_ones_tell_nothing() -> None:
+    churned = [0, 0, 3, 0, 5, 90]
+    months = [
+        LedgerMonth(
+            date(2024, number, 1), 1, 1, accounts=100, churned_accounts=k, partial=number == 6
+        )
+        for number, k in enumerate(churned, 1)
+    ]
+    assert shared_of(months) == estimate_shared([(100, 3), (100, 0), (100, 5)])
+    assert shared_of(months[:2]) == UNKNOWN
 
 
 def test_two_accounts_leave_together_by_chance_alone_where_nothing_is_shared() -> None:
