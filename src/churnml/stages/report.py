@@ -22,6 +22,7 @@ from churnml.report.trust import CalibrationBin, Evaluation, Metric, Scorer, bui
 from churnml.scoring.bundle import Bundle
 from churnml.stages.pdf import find_chromium, print_pdf
 from churnml.stages.project import Project, write_whole
+from churnml.stages.report_drivers import told_of as drivers_told
 from churnml.stages.report_ledger import movements_of
 from churnml.stages.report_quarter import beside_of
 from churnml.stages.report_sources import Sources, report_sources
@@ -84,7 +85,7 @@ def _built(sources: Sources) -> ReportData:
         quarter=build_quarter(
             book, sources.accounts, sources.reason, sources.action, beside_of(sources)
         ),
-        drivers=build_drivers(book, lead_of(book)),
+        drivers=build_drivers(book, lead_of(book), drivers_told(sources)),
         movements=movements,
         trust=build_trust(
             [
