@@ -18,7 +18,14 @@ from churnml.report.drivers import build_drivers
 from churnml.report.papers import Papers, TableCoverage
 from churnml.report.quarter import build_quarter, lead_of
 from churnml.report.render import render
-from churnml.report.trust import CalibrationBin, Evaluation, Metric, Scorer, build_trust
+from churnml.report.trust import (
+    CalibrationBin,
+    Evaluation,
+    Metric,
+    Scorer,
+    TestedSegment,
+    build_trust,
+)
 from churnml.scoring.bundle import Bundle
 from churnml.stages.pdf import find_chromium, print_pdf
 from churnml.stages.project import Project, write_whole
@@ -26,6 +33,7 @@ from churnml.stages.report_drivers import told_of as drivers_told
 from churnml.stages.report_ledger import movements_of
 from churnml.stages.report_quarter import beside_of
 from churnml.stages.report_sources import Sources, report_sources
+from churnml.stages.report_trust import record_of
 from churnml.store.rows import Alias
 
 
@@ -93,7 +101,8 @@ def _built(sources: Sources) -> ReportData:
                 if target in sources.bundles
                 else without_model(target, declared)
                 for target, declared in config.targets.items()
-            ]
+            ],
+            *record_of(sources),
         ),
         papers=Papers(
             coverage=tuple(table_coverage(sources.workspace.validation)),
@@ -156,6 +165,8 @@ def evaluation_of(bundle: Bundle, promoted: bool) -> Evaluation:
         calibration=tuple(_bin(item) for item in papers["calibration"]),
         why=tuple(check["sentence"] for check in objections),
         checks=tuple(check["name"] for check in objections),
+        outcome_share=test["positive_rows"] / test["rows"] if test.get("positive_rows") else None,
+        segments=tuple(_segment(item) for item in papers.get("segments", ())),
     )
 
 
@@ -168,6 +179,17 @@ def without_model(target: str, declared: TargetConfig) -> Evaluation:
         promoted=False,
         why=("No model of this target has been promoted.",),
         checks=("no_champion",),
+    )
+
+
+def _segment(told: Any) -> TestedSegment:
+    return TestedSegment(
+        feature=told["feature"],
+        value=told["value"],
+        rows=told["rows"],
+        accounts=told["accounts"],
+        outcomes=told["outcomes"],
+        metrics=_scorer("model", told["metrics"]).metrics,
     )
 
 
