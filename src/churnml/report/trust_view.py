@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from churnml.monitor.matured import TargetRecord
 from churnml.report.data import ReportData
+from churnml.report.forecasts_view import ForecastsView, forecasts_view
 from churnml.report.part import Part
 from churnml.report.record_view import (
     BookLine,
@@ -79,6 +80,7 @@ class TrustView:
     books_note: str
     missed: MissedView | None
     weak: SegmentsTable | None
+    forecasts: ForecastsView
     verdicts: tuple[Verdict, ...]
     misuse: tuple[str, ...]
 
@@ -102,6 +104,7 @@ def trust_part(data: ReportData, words: Words) -> Part:
         books_note=words.text("record.books_note") if over else "",
         missed=missed_view(trust.missed, words),
         weak=segments_table(record, evaluation, words),
+        forecasts=forecasts_view(data.forecasts, words),
         verdicts=tuple(
             verdict_of(item, trust.record(item.target), item.target != lead, words)
             for item in trust.evaluations

@@ -18,6 +18,7 @@ from churnml.report.drivers import build_drivers
 from churnml.report.papers import Papers, TableCoverage
 from churnml.report.quarter import build_quarter, lead_of
 from churnml.report.render import render
+from churnml.report.simulation import shared_of
 from churnml.report.trust import (
     CalibrationBin,
     Evaluation,
@@ -32,6 +33,7 @@ from churnml.stages.project import Project, write_whole
 from churnml.stages.report_drivers import told_of as drivers_told
 from churnml.stages.report_ledger import movements_of
 from churnml.stages.report_quarter import beside_of
+from churnml.stages.report_renewals import forecasts_of, keep_forecasts, renewals_of
 from churnml.stages.report_sources import Sources, report_sources
 from churnml.stages.report_trust import record_of
 from churnml.store.rows import Alias
@@ -52,13 +54,17 @@ def write_report(
     alias: Alias = "champion",
     as_of: datetime | None = None,
     with_pdf: bool = False,
+    with_names: bool = False,
 ) -> Written:
     """Write the report as one self-contained HTML file; with_pdf: also as a PDF of the same name.
+    with_names: with the accounts' display names. What it forecasts is kept in the store.
 
     Raises: as `report_data`; ConfigError without a browser for the PDF, before anything is written.
     """
     chromium = find_chromium(project.environment) if with_pdf else None
-    data = report_data(project, lang or project.config.language, alias, as_of)
+    data = report_data(
+        project, lang or project.config.language, alias, as_of, with_names, keep=True
+    )
     html = render(data).encode()
     write_whole(out, lambda path: path.write_bytes(html))
     if chromium is None:
@@ -69,19 +75,28 @@ def write_report(
 
 
 def report_data(
-    project: Project, lang: str, alias: Alias = "champion", as_of: datetime | None = None
+    project: Project,
+    lang: str,
+    alias: Alias = "champion",
+    as_of: datetime | None = None,
+    with_names: bool = False,
+    keep: bool = False,
 ) -> ReportData:
-    """Everything that the report says at a date (default: of the newest book, or of the data).
+    """Everything that the report says at a date (default: of the newest book, or of the data). with_names:
+    display names too. keep: what it forecasts is kept in the store, to be held against what comes.
 
     Raises: ConfigError for a date that the data don't reach, or an unknown language.
     """
     with report_sources(project, lang, alias, as_of) as sources:
-        return _built(sources)
+        return _built(sources, with_names, keep)
 
 
-def _built(sources: Sources) -> ReportData:
+def _built(sources: Sources, with_names: bool, keep: bool) -> ReportData:
     config, book = sources.project.config, sources.book
     movements = movements_of(sources)
+    shared = shared_of(movements.months)
+    if keep:
+        keep_forecasts(sources, movements.months, shared)
     return ReportData(
         company=config.name,
         currency=sources.workspace.currency,
@@ -91,10 +106,12 @@ def _built(sources: Sources) -> ReportData:
         data_through=book.run.data_through if book else None,
         unpromoted=bool(book and book.run.alias == "challenger"),
         quarter=build_quarter(
-            book, sources.accounts, sources.reason, sources.action, beside_of(sources)
+            book, sources.accounts, sources.reason, sources.action, beside_of(sources), shared
         ),
         drivers=build_drivers(book, lead_of(book), drivers_told(sources)),
         movements=movements,
+        renewals=renewals_of(sources, shared, with_names),
+        forecasts=forecasts_of(sources),
         trust=build_trust(
             [
                 evaluation_of(sources.bundles[target], target in sources.promoted)
