@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from churnml.explain.text import Shown
 from churnml.report.forecasts import Forecasts, Judged
 from churnml.report.words import Words
 
@@ -64,7 +65,7 @@ def forecasts_view(data: Forecasts, words: Words) -> ForecastsView:
 
 
 def _judged(item: Judged, words: Words) -> tuple[str, str]:
-    numbers = {
+    numbers: dict[str, Shown | str] = {
         "span": words.text(f"forecasts.{item.span}"),
         "forecasts": words.count(item.forecasts),
         "expected": words.money(item.expected),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from churnml.monitor.matured import BookRecord, SegmentRecord, Share, TargetRecord
-from churnml.report.trust import CalibrationBin, Evaluation, Metric, Missed, TestedSegment
+from churnml.report.trust import CalibrationBin, Evaluation, JudgedSegment, Metric, Missed
 from churnml.report.words import Words
 
 Says = tuple[str, str]  # (tone: yes, no or "", sentence)
@@ -325,7 +325,7 @@ def _segment(found: SegmentRecord, words: Words) -> SegmentLine:
     )
 
 
-def _tested(found: TestedSegment, words: Words) -> SegmentLine:
+def _tested(found: JudgedSegment, words: Words) -> SegmentLine:
     auc, slope = found.metric("roc_auc"), found.metric("calibration_slope")
     error = found.metric("calibration_error")
     verdict, tone = "few", ""

@@ -49,7 +49,7 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True)
-class TestedSegment:
+class JudgedSegment:
     """How the model did on one category's rows of its test; metrics empty where there were too few to say."""
 
     feature: str
@@ -88,7 +88,7 @@ class Evaluation:
     calibration: tuple[CalibrationBin, ...] = ()
     why: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
-    segments: tuple[TestedSegment, ...] = ()
+    segments: tuple[JudgedSegment, ...] = ()
     outcome_share: float | None = None
 
 

@@ -22,9 +22,9 @@ from churnml.report.simulation import shared_of
 from churnml.report.trust import (
     CalibrationBin,
     Evaluation,
+    JudgedSegment,
     Metric,
     Scorer,
-    TestedSegment,
     build_trust,
 )
 from churnml.scoring.bundle import Bundle
@@ -199,8 +199,8 @@ def without_model(target: str, declared: TargetConfig) -> Evaluation:
     )
 
 
-def _segment(told: Any) -> TestedSegment:
-    return TestedSegment(
+def _segment(told: Any) -> JudgedSegment:
+    return JudgedSegment(
         feature=told["feature"],
         value=told["value"],
         rows=told["rows"],
