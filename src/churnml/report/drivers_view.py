@@ -10,6 +10,7 @@ from churnml.report.part import Part
 from churnml.report.words import Words
 
 _OPEN_ON_PAPER = 3
+_SHOWN = 8  # drivers; the smaller ones open together
 _COLUMNS = 6  # drivers beside the segments
 
 
@@ -68,6 +69,8 @@ class DriversView:
     growth: bool
     says: str
     rows: tuple[DriverView, ...]
+    more: tuple[DriverView, ...]
+    more_title: str
     rest: DriverView | None
     trend_note: str
     segments: SegmentsView | None
@@ -83,13 +86,16 @@ def drivers_part(data: ReportData, words: Words) -> Part | None:
     named = [item for item in drivers.risks if item.driver != BASE]
     most = max((item.mrr_at_risk for item in named), default=0.0) or 1.0
     rest = next((item for item in drivers.risks if item.driver == BASE), None)
+    rows = tuple(
+        _driver(item, place, drivers, data, most, words) for place, item in enumerate(named)
+    )
     view = DriversView(
         title=title,
         growth=growth,
         says=_says(drivers, named, rest, words),
-        rows=tuple(
-            _driver(item, place, drivers, data, most, words) for place, item in enumerate(named)
-        ),
+        rows=rows[:_SHOWN],
+        more=rows[_SHOWN:],
+        more_title=words.text("drivers.more", drivers=words.count(len(rows[_SHOWN:]))),
         rest=_driver(rest, _OPEN_ON_PAPER, drivers, data, most, words) if rest else None,
         trend_note=_trend_note(data, words),
         segments=_segments(drivers, named, words),

@@ -132,12 +132,14 @@ def _of_books(record: TargetRecord, words: Words) -> list[Says]:
 
 
 def _within(record: TargetRecord, told: float) -> bool:
-    """Whether what came holds what was told, at the interval of all accounts together."""
+    """Whether what came holds what was told: of all accounts together, and of those that were told most."""
     whole = record.overall
     if whole is None or whole.value is None:
         return False
     low, high = _interval(whole)
-    return low <= told <= high
+    most = max(record.bins, key=lambda item: item.predicted, default=None)
+    top = most is None or most.low <= most.predicted <= most.high
+    return low <= told <= high and top
 
 
 def _interval(share: Share) -> tuple[float, float]:
