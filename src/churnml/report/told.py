@@ -23,3 +23,9 @@ def stored_reason(row: ScoreRow) -> str:
     """The text of the strongest reason as the scoring run stored it."""
     reason = strongest_reason(row)
     return str(reason["text"]) if reason else ""
+
+
+def stored_driver(row: ScoreRow, driver: str) -> str:
+    """The text of the reason of a driver as the scoring run stored it; empty without one."""
+    found = (reason["text"] for reason in row.reasons if reason["driver"] == driver)
+    return str(next(found, ""))

@@ -1,4 +1,5 @@
-"""How the models did on periods that they never saw. Owns these shapes and what intervals are missing."""
+"""How the models did on periods that they never saw: on their test, and in the books since. Owns these shapes
+and what intervals are missing; the track record's arithmetic is `monitor`'s."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from churnml.monitor.matured import TargetRecord
+from churnml.monitor.missed import CauseSum, Miss
 from churnml.report.money import share_interval
 
 
@@ -46,11 +49,28 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True)
+class JudgedSegment:
+    """How the model did on one category's rows of its test; metrics empty where there were too few to say."""
+
+    feature: str
+    value: str | None
+    rows: int
+    accounts: int
+    outcomes: int
+    metrics: tuple[Metric, ...] = ()
+
+    def metric(self, name: str) -> Metric | None:
+        """The metric of that name, if it was measured."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """How one target's model did on the out-of-time test, beside its baselines.
 
     promoted: it serves as champion. why: what the gate said where it did not open, or why there is
-    no model at all (then `model` is None); checks: the names of those, in the same order.
+    no model at all (then `model` is None); checks: the names of those, in the same order. outcome_share: of
+    the test's scores.
     """
 
     target: str
@@ -68,6 +88,26 @@ class Evaluation:
     calibration: tuple[CalibrationBin, ...] = ()
     why: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    segments: tuple[JudgedSegment, ...] = ()
+    outcome_share: float | None = None
+
+
+@dataclass(frozen=True)
+class NamedMiss:
+    """A churn by name, and the strongest reason that was told then."""
+
+    miss: Miss
+    reason: str
+
+
+@dataclass(frozen=True)
+class Missed:
+    """The churns inside the windows of the books that are over, by cause; the largest by name."""
+
+    churns: int
+    lost: int
+    causes: tuple[CauseSum, ...]
+    first: tuple[NamedMiss, ...]
 
 
 @dataclass(frozen=True)
@@ -75,11 +115,21 @@ class Trust:
     """The fifth section."""
 
     evaluations: tuple[Evaluation, ...]
+    records: tuple[TargetRecord, ...] = ()
+    missed: Missed | None = None
+
+    def record(self, target: str) -> TargetRecord | None:
+        """The track record of a target, if it was gathered."""
+        return next((item for item in self.records if item.target == target), None)
 
 
-def build_trust(evaluations: Sequence[Evaluation]) -> Trust:
-    """evaluations: one for each declared target."""
-    return Trust(tuple(_with_intervals(item) for item in evaluations))
+def build_trust(
+    evaluations: Sequence[Evaluation],
+    records: Sequence[TargetRecord] = (),
+    missed: Missed | None = None,
+) -> Trust:
+    """evaluations, records: one for each declared target. missed: None where no book is over."""
+    return Trust(tuple(_with_intervals(item) for item in evaluations), tuple(records), missed)
 
 
 def _with_intervals(evaluation: Evaluation) -> Evaluation:

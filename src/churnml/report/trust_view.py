@@ -7,8 +7,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from churnml.monitor.matured import TargetRecord
 from churnml.report.data import ReportData
+from churnml.report.forecasts_view import ForecastsView, forecasts_view
 from churnml.report.part import Part
+from churnml.report.record_view import (
+    BookLine,
+    MissedView,
+    Says,
+    SegmentsTable,
+    bins_of,
+    book_lines,
+    first_says,
+    left_out_says,
+    missed_view,
+    segments_table,
+)
 from churnml.report.trust import CalibrationBin, Evaluation, Scorer
 from churnml.report.vega import Figure, figure
 from churnml.report.words import Words
@@ -24,7 +38,6 @@ _SHOWN = (
     "log_loss",
 )
 _SHARES = ("precision_at_capacity", "mrr_recall_at_capacity", "calibration_error")
-Says = tuple[str, str]  # (tone: yes, no or "", sentence)
 
 
 @dataclass(frozen=True)
@@ -51,25 +64,59 @@ class Verdict:
     metrics: tuple[MetricRow, ...]
     chart: Figure | None
     bins: tuple[CalibrationBin, ...]
+    books: tuple[BookLine, ...] = ()
 
 
 @dataclass(frozen=True)
 class TrustView:
-    """What trust.html.j2 asks for."""
+    """What trust.html.j2 asks for. of_books, of_test: both calibrations, either may be missing."""
 
+    target: str
+    first: tuple[Says, ...]
+    left_out: str
+    of_books: Figure | None
+    of_test: Figure | None
+    books: tuple[BookLine, ...]
+    books_note: str
+    missed: MissedView | None
+    weak: SegmentsTable | None
+    forecasts: ForecastsView
     verdicts: tuple[Verdict, ...]
     misuse: tuple[str, ...]
 
 
 def trust_part(data: ReportData, words: Words) -> Part:
     """The fifth section."""
-    verdicts = tuple(verdict_of(item, words) for item in data.trust.evaluations)
-    view = TrustView(verdicts, tuple(words.texts("misuse")[1:]))
+    trust = data.trust
+    lead = data.quarter.lead or "churn"
+    evaluation = next((item for item in trust.evaluations if item.target == lead), None)
+    record = trust.record(lead)
+    bins = bins_of(record) if record else ()
+    tested = tuple(item for item in evaluation.calibration if item.rows) if evaluation else ()
+    over = record is not None and bool(record.books)
+    view = TrustView(
+        target=words.target(lead),
+        first=tuple(first_says(record, evaluation, words)),
+        left_out=left_out_says(record, words),
+        of_books=_calibration(bins, words, "record.chart") if bins else None,
+        of_test=_calibration(tested, words, "record.chart_test") if tested else None,
+        books=book_lines(record, words) if record else (),
+        books_note=words.text("record.books_note") if over else "",
+        missed=missed_view(trust.missed, words),
+        weak=segments_table(record, evaluation, words),
+        forecasts=forecasts_view(data.forecasts, words),
+        verdicts=tuple(
+            verdict_of(item, trust.record(item.target), item.target != lead, words)
+            for item in trust.evaluations
+        ),
+        misuse=tuple(words.texts("misuse")[1:]),
+    )
     return Part("trust", words.text("trust.title"), "trust.html.j2", view)
 
 
-def verdict_of(item: Evaluation, words: Words) -> Verdict:
-    """One target's section: what its champion, or the lack of one, is worth."""
+def verdict_of(item: Evaluation, record: TargetRecord | None, drawn: bool, words: Words) -> Verdict:
+    """One target's section: what its champion, or the lack of one, is worth. drawn: with the plot of its test
+    and its books, which stand above for the first target."""
     state = "promoted" if item.promoted else "no_model" if item.model is None else "not_promoted"
     bins = tuple(found for found in item.calibration if found.rows > 0)
     scorers = (item.model, *item.baselines) if item.model else ()
@@ -90,8 +137,9 @@ def verdict_of(item: Evaluation, words: Words) -> Verdict:
         if scorers
         else (),
         metrics=tuple(_metric_rows(scorers, words)),
-        chart=_calibration(bins, words) if bins else None,
+        chart=_calibration(bins, words, "trust.chart") if bins and drawn else None,
         bins=bins,
+        books=book_lines(record, words) if record and drawn else (),
     )
 
 
@@ -209,7 +257,7 @@ def _figure(name: str, value: float, words: Words) -> str:
     return words.figure(value, 3 if name == "log_loss" else 2)
 
 
-def _calibration(bins: Sequence[CalibrationBin], words: Words) -> Figure:
+def _calibration(bins: Sequence[CalibrationBin], words: Words, titled: str) -> Figure:
     """Predicted against what came: on the line, predictions came true as often as they said."""
     most = min(1.0, 1.05 * max(max(item.predicted, item.observed) for item in bins) or 1.0)
     rows = [
@@ -241,5 +289,5 @@ def _calibration(bins: Sequence[CalibrationBin], words: Words) -> Figure:
         f"{words.percent(item.predicted).text} → {words.percent(item.observed).text}"
         for item in bins
     )
-    title = words.text("trust.chart")
-    return figure(spec, title, f"{title}: {told}", height=320, widths=(360, 340))
+    title = words.text(titled)
+    return figure(spec, title, f"{title}: {told}", height=300, widths=(430, 340))

@@ -60,6 +60,15 @@ class Words:
         """Names in a row, with the language's comma."""
         return (", " if self.code == "en" else "、").join(names)
 
+    def sentences(self, told: Iterable[str]) -> str:
+        """Sentences after each other: with a space where the language has one."""
+        return (" " if self.code == "en" else "").join(told)
+
+    def feature_name(self, name: str) -> str:
+        """The name of a category that accounts fall into; the column's own where the language has none."""
+        key = f"categories.{name}"
+        return self.text(key) if self.has(key) else name
+
     def has(self, key: str) -> bool:
         """Whether the language has a text of that key."""
         section, _, name = key.partition(".")

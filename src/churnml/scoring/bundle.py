@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
@@ -125,6 +126,16 @@ def version_of(data_through: str, model_text: str, definition: Mapping[str, Any]
     digest = hashlib.sha256(model_text.encode())
     digest.update(json.dumps(definition, sort_keys=True, default=str).encode())
     return f"{data_through[:10]}-{digest.hexdigest()[:8]}"
+
+
+def data_through_of(model_version: str) -> datetime | None:
+    """Up to when the data of a version named by `version_of` went, at most; None of another name.
+
+    What is left of a model whose bundle is gone."""
+    try:
+        return datetime.fromisoformat(model_version[:10]) if model_version[10:11] == "-" else None
+    except ValueError:
+        return None
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:

@@ -19,14 +19,23 @@ from churnml.report.papers import Papers, TableCoverage
 from churnml.report.quarter import build_quarter, lead_of
 from churnml.report.render import render
 from churnml.report.simulation import shared_of
-from churnml.report.trust import CalibrationBin, Evaluation, Metric, Scorer, build_trust
+from churnml.report.trust import (
+    CalibrationBin,
+    Evaluation,
+    JudgedSegment,
+    Metric,
+    Scorer,
+    build_trust,
+)
 from churnml.scoring.bundle import Bundle
 from churnml.stages.pdf import find_chromium, print_pdf
 from churnml.stages.project import Project, write_whole
+from churnml.stages.report_drivers import told_of as drivers_told
 from churnml.stages.report_ledger import movements_of
 from churnml.stages.report_quarter import beside_of
 from churnml.stages.report_renewals import forecasts_of, keep_forecasts, renewals_of
 from churnml.stages.report_sources import Sources, report_sources
+from churnml.stages.report_trust import record_of
 from churnml.store.rows import Alias
 
 
@@ -99,7 +108,7 @@ def _built(sources: Sources, with_names: bool, keep: bool) -> ReportData:
         quarter=build_quarter(
             book, sources.accounts, sources.reason, sources.action, beside_of(sources), shared
         ),
-        drivers=build_drivers(book, lead_of(book)),
+        drivers=build_drivers(book, lead_of(book), drivers_told(sources)),
         movements=movements,
         renewals=renewals_of(sources, shared, with_names),
         forecasts=forecasts_of(sources),
@@ -109,7 +118,8 @@ def _built(sources: Sources, with_names: bool, keep: bool) -> ReportData:
                 if target in sources.bundles
                 else without_model(target, declared)
                 for target, declared in config.targets.items()
-            ]
+            ],
+            *record_of(sources),
         ),
         papers=Papers(
             coverage=tuple(table_coverage(sources.workspace.validation)),
@@ -172,6 +182,8 @@ def evaluation_of(bundle: Bundle, promoted: bool) -> Evaluation:
         calibration=tuple(_bin(item) for item in papers["calibration"]),
         why=tuple(check["sentence"] for check in objections),
         checks=tuple(check["name"] for check in objections),
+        outcome_share=test["positive_rows"] / test["rows"] if test.get("positive_rows") else None,
+        segments=tuple(_segment(item) for item in papers.get("segments", ())),
     )
 
 
@@ -184,6 +196,17 @@ def without_model(target: str, declared: TargetConfig) -> Evaluation:
         promoted=False,
         why=("No model of this target has been promoted.",),
         checks=("no_champion",),
+    )
+
+
+def _segment(told: Any) -> JudgedSegment:
+    return JudgedSegment(
+        feature=told["feature"],
+        value=told["value"],
+        rows=told["rows"],
+        accounts=told["accounts"],
+        outcomes=told["outcomes"],
+        metrics=_scorer("model", told["metrics"]).metrics,
     )
 
 

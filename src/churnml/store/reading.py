@@ -22,6 +22,7 @@ from churnml.store.rows import (
     ScoreKey,
     ScoreRow,
     ScoringRun,
+    Told,
 )
 from churnml.store.values import account_of, can_be_kept, run_of, score_of
 from churnml.store.writing import chunks
@@ -190,6 +191,30 @@ class Books:
                 .order_by(tables.runs.c.as_of, tables.scores.c.target, tables.scores.c.horizon_days)
             ).all()
         return tuple(score_of(row, row.as_of, row.data_through) for row in rows)
+
+    def told(self, run_id: str) -> tuple[Told, ...]:
+        """All scores of one run without their reasons, in no order."""
+        own, beside = tables.scores.c, tables.accounts.c
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                select(
+                    own.account_id,
+                    own.target,
+                    own.horizon_days,
+                    own.lead_days,
+                    own.probability,
+                    own.tier,
+                    own.mrr_minor,
+                    beside.segment,
+                )
+                .join(tables.runs, tables.runs.c.sequence == own.sequence)
+                .join(
+                    tables.accounts,
+                    (beside.sequence == own.sequence) & (beside.account_id == own.account_id),
+                )
+                .where(tables.runs.c.run_id == run_id)
+            ).all()
+        return tuple(Told(*row) for row in rows)
 
     def runs(self, alias: Alias = "champion") -> tuple[ScoringRun, ...]:
         """Every run that was written, oldest first (repeated ones too)."""

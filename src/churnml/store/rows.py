@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Alias = Literal["champion", "challenger"]
 Tier = Literal["low", "medium", "high", "critical", "unknown"]
@@ -68,6 +68,19 @@ class ScoreRow:
     outlook: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, float] = field(default_factory=dict)
     change: float | None = None
+
+
+class Told(NamedTuple):
+    """A score without its reasons, for sums over whole books; mrr in whole minor units."""
+
+    account_id: str
+    target: str
+    horizon_days: int
+    lead_days: int
+    probability: float | None
+    tier: str
+    mrr: int
+    segment: str | None
 
 
 @dataclass(frozen=True)

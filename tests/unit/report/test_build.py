@@ -57,27 +57,6 @@ def test_the_accounts_to_look_at_first_are_those_with_most_mrr_at_risk(
     assert data.quarter.first[0].csm_id == "mia"
 
 
-def test_drivers_share_out_all_mrr_at_risk_and_nothing_twice(
-    report_of: ReportOf, score_of: ScoreOf
-) -> None:
-    rows = [
-        score_of("a", 0.5, 100.0, "key_users", tier="critical"),
-        score_of("b", 0.1, 100.0, "key_users", tier="medium"),
-        score_of("c", 0.3, 100.0, "support"),
-        score_of("d", 0.9, 500.0, None, tier="critical"),
-    ]
-    data = report_of(rows)
-    outlook = data.quarter.outlook("churn")
-    assert outlook is not None
-    assert [item.driver for item in data.drivers.risks] == ["key_users", "support", ""]
-    assert sum(item.mrr_at_risk for item in data.drivers.risks) == pytest.approx(
-        outlook.expected_mrr
-    )
-    assert data.drivers.risks[0].mrr_at_risk == pytest.approx(6_000)
-    assert data.drivers.risks[0].high_mrr_at_risk == pytest.approx(5_000)
-    assert sum(item.accounts for item in data.drivers.risks) == 4
-
-
 def test_a_month_that_does_not_tie_by_one_cent_is_refused(
     report_of: ReportOf, ledger: list[LedgerMonth]
 ) -> None:
