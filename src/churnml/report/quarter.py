@@ -4,15 +4,19 @@ All sums come from the rows that were handed in: nothing is looked up, no clock 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
 
+from churnml.actions.plays import GET_DATA, LEAVE_ALONE
+from churnml.actions.worth import ChurnCost
 from churnml.config import TARGETS, TIERS
+from churnml.report.change import Change
 from churnml.report.money import at_risk, minor
-from churnml.report.told import shortest
+from churnml.report.retention import Chances, MoveSize, Payer, Retention, retention_of
+from churnml.report.told import shortest, strongest_reason
 from churnml.store.rows import AccountRow, Book, ScoreRow
 
 LEVEL = 0.9
@@ -70,8 +74,52 @@ class AccountLine:
 
 
 @dataclass(frozen=True)
+class Behind:
+    """What stands behind a number: the driver and the play with most of its MRR, and their shares of it;
+    empty where there is none. action: the play's title."""
+
+    driver: str
+    driver_share: float
+    play: str
+    action: str
+    play_share: float
+
+
+@dataclass(frozen=True)
+class ExpectedMove:
+    """By how much contractions or expansions are expected to move MRR, in minor units (without a sign).
+
+    accounts: expected to move, and not to churn. before: the same of the older book, by the same size.
+    """
+
+    target: str
+    accounts: float
+    change: float
+    low: float
+    high: float
+    level: float
+    size: MoveSize
+    before: float | None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the quarter is told with beside its book. older: the scores of the newest book of before the
+    period. payers: who paid at the period's start. costs: of this churn rate, as a plan tells them."""
+
+    period_start: date
+    older: Book | None = None
+    change: Change | None = None
+    payers: Sequence[Payer] = ()
+    sizes: Mapping[str, MoveSize] = field(default_factory=dict)
+    churn_rate: float | None = None
+    costs: tuple[ChurnCost, ...] = ()
+
+
+@dataclass(frozen=True)
 class Quarter:
-    """The first section. lead: the target that the headline speaks of."""
+    """The first section. lead: the target that the headline speaks of. behind: by target, and of grr and
+    nrr. change: None without a book of before the period."""
 
     lead: str | None
     accounts: int
@@ -81,6 +129,17 @@ class Quarter:
     outlooks: tuple[Outlook, ...]
     tiers: tuple[TierShare, ...]
     first: tuple[AccountLine, ...]
+    behind: Mapping[str, Behind] = field(default_factory=dict)
+    expected: tuple[ExpectedMove, ...] = ()
+    period_start: date | None = None
+    change: Change | None = None
+    retention: Retention | None = None
+    churn_rate: float | None = None
+    costs: tuple[ChurnCost, ...] = ()
+
+    def move(self, target: str) -> ExpectedMove | None:
+        """The expected move of a target, if it was scored beside churn."""
+        return next((item for item in self.expected if item.target == target), None)
 
     def outlook(self, target: str) -> Outlook | None:
         """The outlook of a target (its shortest horizon), if it was scored."""
@@ -98,6 +157,7 @@ def build_quarter(
     accounts: Sequence[AccountRow],
     tell_reason: TellReason,
     tell_action: TellAction,
+    beside: Beside | None = None,
 ) -> Quarter:
     """book, accounts: the scores and account rows of one run (None and () before the first scoring).
     tell_reason, tell_action: the strongest reason and the action of a score, in words."""
@@ -106,16 +166,139 @@ def build_quarter(
     of_lead = shortest([row for row in judged if row.target == lead])
     known = {row.account_id for row in of_lead}
     unscored = [row for row in accounts if row.account_id not in known]
+    outlooks = tuple(_outlooks(judged))
+    chances = chances_of(judged)
+    sizes = beside.sizes if beside else {}
+    weights = _weights(judged, chances, sizes)
     return Quarter(
         lead=lead,
         accounts=len(accounts),
         mrr=sum(minor(row.mrr) for row in accounts),
         unscored_accounts=len(unscored),
         unscored_mrr=sum(minor(row.mrr) for row in unscored),
-        outlooks=tuple(_outlooks(judged)),
+        outlooks=outlooks,
         tiers=_tiers(of_lead, unscored),
         first=_first(of_lead, accounts, tell_reason, tell_action),
+        behind={
+            name: behind(rows, tell_action)
+            for name, rows in weights.items()
+            if any(weight > 0 for _, weight in rows)
+        },
+        expected=tuple(_expected(judged, chances, beside)) if beside else (),
+        period_start=beside.period_start if beside else None,
+        change=beside.change if beside else None,
+        retention=_retention(outlooks, chances, beside) if beside else None,
+        churn_rate=beside.churn_rate if beside else None,
+        costs=beside.costs if beside else (),
     )
+
+
+def judged_of(rows: Sequence[ScoreRow], target: str) -> list[ScoreRow]:
+    """The judged rows of a target's shortest horizon."""
+    return shortest([row for row in rows if row.target == target and row.probability is not None])
+
+
+def chances_of(rows: Sequence[ScoreRow]) -> dict[str, Chances]:
+    """The probabilities of each account that has one of churn."""
+    told = {
+        target: {row.account_id: row.probability or 0.0 for row in judged_of(rows, target)}
+        for target in TARGETS
+    }
+    return {
+        name: Chances(chance, told["contraction"].get(name, 0.0), told["expansion"].get(name, 0.0))
+        for name, chance in told["churn"].items()
+    }
+
+
+def behind(rows: Sequence[tuple[ScoreRow, float]], tell_action: TellAction) -> Behind:
+    """The driver and the play with most of the rows' weight. Leaving alone is a play where nothing else
+    is called for; the words of a play are those of its heaviest row."""
+    total = sum(weight for _, weight in rows) or 1.0
+    drivers: dict[str, float] = {}
+    plays: dict[str, float] = {}
+    for row, weight in rows:
+        reason = strongest_reason(row)
+        if reason:
+            drivers[reason["driver"]] = drivers.get(reason["driver"], 0.0) + weight
+        if row.play not in (LEAVE_ALONE, GET_DATA):
+            plays[row.play] = plays.get(row.play, 0.0) + weight
+    driver = min(drivers, key=lambda name: (-drivers[name], name), default="")
+    play = min(plays, key=lambda name: (-plays[name], name), default="")
+    own = [(weight, row.account_id, row) for row, weight in rows if row.play == play]
+    return Behind(
+        driver=driver,
+        driver_share=drivers.get(driver, 0.0) / total,
+        play=play,
+        action=tell_action(max(own, key=lambda item: item[:2])[2]) if own else "",
+        play_share=plays.get(play, 0.0) / total,
+    )
+
+
+def _weights(
+    rows: Sequence[ScoreRow], chances: Mapping[str, Chances], sizes: Mapping[str, MoveSize]
+) -> dict[str, list[tuple[ScoreRow, float]]]:
+    """The rows behind each number, with the MRR that each of them stands for."""
+    found: dict[str, list[tuple[ScoreRow, float]]] = {}
+    for target in TARGETS:
+        size = sizes[target].share if target in sizes else 1.0
+        found[target] = [
+            (row, at_risk(row) * size * (1.0 if target == "churn" else _stays(row, chances)))
+            for row in judged_of(rows, target)
+        ]
+    if sizes:
+        found["grr"] = [*found["churn"], *found["contraction"]]
+        found["nrr"] = [*found["grr"], *found["expansion"]]
+    return found
+
+
+def _stays(row: ScoreRow, chances: Mapping[str, Chances]) -> float:
+    return 1.0 - chances[row.account_id].churn if row.account_id in chances else 1.0
+
+
+def _expected(
+    judged: Sequence[ScoreRow], chances: Mapping[str, Chances], beside: Beside
+) -> Iterable[ExpectedMove]:
+    older = beside.older.scores if beside.older else ()
+    older_chances = chances_of(older)
+    for target in ("contraction", "expansion"):
+        rows = judged_of(judged, target)
+        if not rows:
+            continue
+        size = beside.sizes[target]
+        probability, mrr = _moving(rows, chances)
+        low, high = independent_range(probability, mrr * size.share, LEVEL)
+        before = judged_of(older, target)
+        then, then_mrr = _moving(before, older_chances)
+        yield ExpectedMove(
+            target=target,
+            accounts=float(probability.sum()),
+            change=float((probability * mrr).sum()) * size.share,
+            low=low,
+            high=high,
+            level=LEVEL,
+            size=size,
+            before=float((then * then_mrr).sum()) * size.share if before else None,
+        )
+
+
+def _moving(
+    rows: Sequence[ScoreRow], chances: Mapping[str, Chances]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The probability that each moves and doesn't churn, and its MRR."""
+    moving = [(row.probability or 0.0) * _stays(row, chances) for row in rows]
+    return np.array(moving, dtype=float), np.array([minor(row.mrr) for row in rows], dtype=float)
+
+
+def _retention(
+    outlooks: Sequence[Outlook], chances: Mapping[str, Chances], beside: Beside
+) -> Retention | None:
+    """Until the churn window is over; without scores of churn nothing is expected."""
+    churn = next((item for item in outlooks if item.target == "churn"), None)
+    if churn is None:
+        return None
+    scored = {item.target for item in outlooks}
+    without = [target for target in TARGETS if target not in scored]
+    return retention_of(beside.payers, chances, beside.sizes, churn.window_until, LEVEL, without)
 
 
 def _outlooks(rows: Sequence[ScoreRow]) -> Iterable[Outlook]:

@@ -108,6 +108,10 @@ class Words:
         pattern = "#,##0.00;−#,##0.00" if cents else "#,##0;−#,##0"
         return format_decimal(minor / MONEY_SCALE, pattern, locale=self._locale)
 
+    def signed(self, minor: int, cents: bool) -> str:
+        """As `exact`, with a sign before what was added too."""
+        return ("+" if minor > 0 else "") + self.exact(minor, cents)
+
     def short(self, minor: float) -> str:
         """An amount for an axis: 12K."""
         if abs(minor) < 1_000 * MONEY_SCALE:
@@ -157,3 +161,7 @@ class Words:
     def month(self, value: date) -> str:
         """A month with its year."""
         return format_skeleton("yMMM", value, locale=self._locale)
+
+    def quarter(self, value: date) -> str:
+        """The quarter of a day with its year."""
+        return self.text("page.quarter", quarter=str((value.month + 2) // 3), year=str(value.year))

@@ -5,8 +5,6 @@ The same arithmetic serves what was known (`AsOfView.subscription_spans`) and wh
 
 from __future__ import annotations
 
-from datetime import datetime
-
 
 def segments(spans: str, grace_days: int) -> str:
     """SQL of the ledger: (account_id, from_at, to_at, mrr, list_mrr, rows_in_force, carried).
@@ -83,26 +81,4 @@ def churns(ledger: str, spans: str, grace_days: int, neutral: tuple[str, ...]) -
         f"({reasons})) and count(*) = count(e.end_reason), false) as neutral from zero z "
         f"left join {spans} e on e.account_id = z.account_id and e.to_at = z.churned_at and e.mrr > 0 "
         "group by z.account_id, z.churned_at"
-    )
-
-
-def monthly(ledger: str, churned: str, basis: str, first: datetime, months: int) -> str:
-    """SQL of one row per month and kind of movement: (month, kind, amount, start).
-
-    first: the first midnight of the first month; months: how many. start: MRR just before the
-    month; amount: the signed sum of a kind's movements inside it, in minor units (kind NULL where
-    nothing moved). Ends for neutral reasons are `ended_otherwise`. churned: as `churns` gives it.
-    """
-    begins = f"timestamp '{first.isoformat(sep=' ')}'"
-    return (
-        f"with moves as ({movements(ledger, basis)}), told as (select m.moved_at, m.mrr - m.mrr_before "
-        "as amount, case when m.kind = 'churn' and c.neutral then 'ended_otherwise' else m.kind end "
-        f"as kind from moves m left join {churned} c on c.account_id = m.account_id and "
-        "c.churned_at = m.moved_at), months as (select cast(unnest(generate_series("
-        f"{begins}, {begins} + to_months({months - 1}), interval 1 month)) as timestamp) as month) "
-        "select x.month, t.kind, cast(coalesce(sum(t.amount), 0) as bigint) as amount, "
-        f"(select cast(coalesce(sum(l.mrr), 0) as bigint) from {ledger} l where l.from_at < x.month "
-        "and x.month <= coalesce(l.to_at, timestamp '9999-01-01')) as start "
-        "from months x left join told t on t.moved_at >= x.month "
-        "and t.moved_at < x.month + interval 1 month group by x.month, t.kind order by x.month"
     )

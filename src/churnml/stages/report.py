@@ -15,20 +15,17 @@ from churnml.contract.tables import TABLES
 from churnml.contract.validate import Validation
 from churnml.report.data import ReportData
 from churnml.report.drivers import build_drivers
-from churnml.report.movements import LedgerMonth, build_movements
 from churnml.report.papers import Papers, TableCoverage
 from churnml.report.quarter import build_quarter, lead_of
 from churnml.report.render import render
 from churnml.report.trust import CalibrationBin, Evaluation, Metric, Scorer, build_trust
 from churnml.scoring.bundle import Bundle
-from churnml.snapshots.ledger import monthly
-from churnml.sources.workspace import Workspace
 from churnml.stages.pdf import find_chromium, print_pdf
 from churnml.stages.project import Project, write_whole
+from churnml.stages.report_ledger import movements_of
+from churnml.stages.report_quarter import beside_of
 from churnml.stages.report_sources import Sources, report_sources
 from churnml.store.rows import Alias
-
-MONTHS = 18  # as many as a screen shows
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,7 @@ def report_data(
 
 def _built(sources: Sources) -> ReportData:
     config, book = sources.project.config, sources.book
+    movements = movements_of(sources)
     return ReportData(
         company=config.name,
         currency=sources.workspace.currency,
@@ -83,9 +81,11 @@ def _built(sources: Sources) -> ReportData:
         as_of=book.run.as_of.date() if book else None,
         data_through=book.run.data_through if book else None,
         unpromoted=bool(book and book.run.alias == "challenger"),
-        quarter=build_quarter(book, sources.accounts, sources.reason, sources.action),
+        quarter=build_quarter(
+            book, sources.accounts, sources.reason, sources.action, beside_of(sources)
+        ),
         drivers=build_drivers(book, lead_of(book)),
-        movements=build_movements(ledger_months(sources.workspace, sources.basis, sources.as_of)),
+        movements=movements,
         trust=build_trust(
             [
                 evaluation_of(sources.bundles[target], target in sources.promoted)
@@ -106,47 +106,6 @@ def _built(sources: Sources) -> ReportData:
             grace_days=config.ledger.grace_days,
         ),
     )
-
-
-def ledger_months(workspace: Workspace, basis: str, through: datetime) -> list[LedgerMonth]:
-    """MRR movements of the last months up to `through`, in hindsight, from `outcome_ledger`."""
-    first_of_data = workspace.query("select min(from_at) from outcome_ledger")[0][0]
-    if first_of_data is None:
-        return []
-    last = datetime(through.year, through.month, 1)
-    if last == through:
-        last = _months_before(
-            last, 1
-        )  # the data end where this month begins: nothing of it is known
-    first = max(
-        _months_before(last, MONTHS - 1), datetime(first_of_data.year, first_of_data.month, 1)
-    )
-    count = (last.year - first.year) * 12 + last.month - first.month + 1
-    if count < 1:
-        return []
-    rows = workspace.query(monthly("outcome_ledger", "outcome_churns", basis, first, count))
-    moves: dict[datetime, dict[str, int]] = {}
-    starts: dict[datetime, int] = {}
-    for month, kind, amount, start in rows:
-        starts[month] = start
-        mine = moves.setdefault(month, {})
-        if kind is not None:
-            mine[kind] = mine.get(kind, 0) + amount
-    return [
-        LedgerMonth(
-            month=month.date(),
-            start=starts[month],
-            end=starts[month] + sum(mine.values()),
-            partial=_months_before(month, -1) > through,
-            **mine,
-        )
-        for month, mine in sorted(moves.items())
-    ]
-
-
-def _months_before(moment: datetime, months: int) -> datetime:
-    number = moment.year * 12 + moment.month - 1 - months
-    return datetime(number // 12, number % 12 + 1, 1)
 
 
 def table_coverage(validation: Validation) -> list[TableCoverage]:
