@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from churnml.report.base import Base
+from churnml.report.done import Done
 from churnml.report.drivers import Drivers
 from churnml.report.movements import Movements
 from churnml.report.papers import Papers
@@ -32,3 +34,5 @@ class ReportData:
     movements: Movements
     trust: Trust
     papers: Papers
+    done: Done | None = None
+    base: Base | None = None

@@ -22,6 +22,8 @@ from churnml.report.trust import CalibrationBin, Evaluation, Metric, Scorer, bui
 from churnml.scoring.bundle import Bundle
 from churnml.stages.pdf import find_chromium, print_pdf
 from churnml.stages.project import Project, write_whole
+from churnml.stages.report_base import base_of
+from churnml.stages.report_done import done_of
 from churnml.stages.report_ledger import movements_of
 from churnml.stages.report_quarter import beside_of
 from churnml.stages.report_sources import Sources, report_sources
@@ -105,6 +107,8 @@ def _built(sources: Sources) -> ReportData:
             basis=sources.basis,
             grace_days=config.ledger.grace_days,
         ),
+        done=done_of(sources),
+        base=base_of(sources, movements.quarters),
     )
 
 
