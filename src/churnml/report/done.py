@@ -89,6 +89,7 @@ class Done:
     """The sixth section. horizon_days: how long after opening churn is looked for. held_out: accounts that
     were ever held out; waiting: of the accounts drawn, those whose time is not over."""
 
+    period: Period
     now: DoneCounts
     before: DoneCounts | None
     plays: tuple[PlayDone, ...]
@@ -145,6 +146,7 @@ def build_done(
     began = min([*(row.opened_at for row in rows), *(i.performed_at for i in logged or ())],
                 default=end)  # fmt: skip
     return Done(
+        period=period,
         now=now,
         before=before if began < period.before_end else None,
         plays=_plays(rows, events, end, titles),
