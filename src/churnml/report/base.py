@@ -178,6 +178,7 @@ class Base:
     """The seventh section. What a table or column would be needed for is None (or empty), and `needs` names
     it. paying: accounts that pay."""
 
+    as_of: datetime
     paying: int
     months: tuple[MonthUse, ...]  # oldest first
     modules: tuple[ModuleFunnel, ...] | None

@@ -4,6 +4,7 @@ sum of its own. No note's text is shown: it may name people."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from babel.dates import format_skeleton
 
@@ -107,7 +108,16 @@ def _company(told: Base, words: Words) -> Block | None:
         Card(
             words.text("base.active"),
             _share(now.active, now.accounts, words),
-            _against(other, _share(other.active, other.accounts, words) if other else "", words),
+            (
+                words.text(
+                    "base.active_of",
+                    active=words.count(now.active),
+                    accounts=words.count(now.accounts),
+                ),
+                *_against(
+                    other, _share(other.active, other.accounts, words) if other else "", words
+                ),
+            ),
         )
     ]
     if now.seat_share is not None:
@@ -275,14 +285,16 @@ def _nps(told: Base, words: Words) -> Block | None:
     days = words.count(NPS_DAYS)
     rows = [
         [
-            words.text("base.nps_now" if not number else "base.nps_ago", days=words.count(
-                NPS_DAYS * number if number else NPS_DAYS)),
+            words.text(
+                "base.nps_until",
+                day=words.short_day(told.as_of - timedelta(days=NPS_DAYS * number + 1)),
+            ),
             *_nps_cells(item, words),
         ]
         for number, item in enumerate(told.nps)
     ]  # fmt: skip
     names = ("window", "score", "interval", "respondents", "promoters", "detractors")
-    heads = [words.text(f"base.nps_{name}") for name in names]
+    heads = [words.text(f"base.nps_{name}", days=days) for name in names]
     table = plain_table(words.text("base.nps_caption"), heads, rows)
     return _block("nps", words, table=table, lead=words.text("base.nps_lead", days=days))
 

@@ -42,7 +42,7 @@ class DoneCounts:
 @dataclass(frozen=True)
 class PlayDone:
     """The actions of one play that were opened in the last year, and how they stand. held_out: accounts that
-    it was withheld from, to compare."""
+    it was withheld from, to compare. recovered: None of a play that looks for no recovery."""
 
     play: str
     title: str
@@ -50,7 +50,7 @@ class PlayDone:
     taken: int
     median_days: float | None
     dismissed: int
-    recovered: int
+    recovered: int | None
     open: int
     overdue: int
     held_out: int
@@ -226,7 +226,9 @@ def _plays(
                 taken=len(days),
                 median_days=median(days) if days else None,
                 dismissed=sum(row.action_id in kinds["dismissed"] for row in mine),
-                recovered=sum(row.action_id in kinds["recovered"] for row in mine),
+                recovered=sum(row.action_id in kinds["recovered"] for row in mine)
+                if any(row.recover_by is not None for row in own)
+                else None,
                 open=len(open_),
                 overdue=sum(row.due_at < end for row in open_),
                 held_out=len({row.account_id for row in own if row.arm == "held_out"}),
@@ -311,16 +313,18 @@ def _compared(
     rows: Sequence[ActionRow], draws: Sequence[_Draw], outlived: Outlived, end: datetime,
     titles: Mapping[str, str],
 ) -> Iterable[Compared]:  # fmt: skip
+    first = _first(draws)
     by_play: dict[str, list[_Draw]] = defaultdict(list)
-    for draw in draws:
+    # A later play is opened on what the first one did: only the first is by lot alone.
+    for draw in first:
         by_play[draw.play].append(draw)
     looks: tuple[tuple[Outcome, Callable[[list[_Draw]], list[Drawn]]], ...] = (
         ("left", lambda own: _outcomes(own, outlived)[0]),
         ("recovered", lambda own: _recoveries(rows, own, end)),
     )
     for outcome, look in looks:
-        for play, own in (("", list(draws)), *sorted(by_play.items())):
-            found = difference(look(_first(own)))
+        for play, own in (("", first), *sorted(by_play.items())):
+            found = difference(look(own))
             if found is not None and (not play or found.enough):
                 yield Compared(outcome, play, titles.get(play, play), found)
 

@@ -89,7 +89,7 @@ def _plays(plays: Sequence[PlayDone], words: Words) -> PlainTable:
             words.count(play.taken).text,
             "–" if play.median_days is None else words.figure(play.median_days, 1),
             *(
-                words.count(number).text
+                "–" if number is None else words.count(number).text
                 for number in (
                     play.dismissed, play.recovered, play.open, play.overdue, play.held_out
                 )
@@ -161,7 +161,11 @@ def _still(told: Done, still: StillNeeded, words: Words) -> list[str]:
     if still.months is not None:
         far = still.months > _FAR_MONTHS
         lines.append(
-            words.text("effect.far" if far else "effect.months", months=words.count(still.months))
+            words.text(
+                "effect.far" if far else "effect.months",
+                months=words.count(still.months),
+                years=words.count(still.months / 12),
+            )
         )
     if still.visible_share is not None and still.visible_share > still.effect_share:
         lines.append(words.text("effect.visible", share=words.percent(still.visible_share)))

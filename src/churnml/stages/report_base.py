@@ -54,6 +54,7 @@ def _told(sources: Sources, tables: BaseTables, quarters: Sequence[Flow]) -> Bas
     months = _months(tables)
     mrr = {row.account_id: row.mrr for row in sources.accounts}
     return Base(
+        as_of=sources.as_of,
         paying=tables.paying,
         months=tuple(months),
         modules=_modules(tables),
