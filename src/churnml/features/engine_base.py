@@ -276,11 +276,15 @@ class BaseTables:
         return AsOfView().stood_at(table, self._as_of)
 
     def _seen(self) -> str:
-        """The log by people that could be known: account, u, visit, module, stage, day."""
+        """The log by people that could be known: account, u, visit, module, stage, day.
+
+        u, visit: numbers for users and sessions, as grouping by text costs several times as much; NULL has
+        a number too, so it is kept apart."""
         human = passes(Where(human=True), self._meanings, self._events)
         occurred, seen = AsOfView().event_days()
         return (
-            f"(select account_id, hash(user_id) as u, user_id is not null as someone, session_id, "
+            "(select account_id, case when user_id is not null then hash(user_id) end as u, "
+            "case when session_id is not null then hash(session_id) end as visit, "
             f"nullif(module, '') as module, stage, cast({occurred} as integer) as day from events "
             f"where {human} and {seen} <= {self._day})"
         )
@@ -291,11 +295,11 @@ class BaseTables:
         stretch = self._stretch(self._ends)
         other = self._stretch(self._more)
         first = min(days) - MONTH_DAYS
-        visit = ", hash(session_id) as visit" if "session_id" in self._events else ""
+        visit = ", visit" if "session_id" in self._events else ""
         # One row for each person, day, module and stage (and visit): all stretches are sums over these.
         self._scratch.make(
             "base_days",
-            f"select account_id, case when someone then u end as u{visit}, module, stage, day, "
+            f"select account_id, u{visit}, module, stage, day, "
             f"count(*) as events from {self._seen()} where day > {first} and day <= {self._day} "
             "group by all",
         )
