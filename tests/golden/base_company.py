@@ -53,7 +53,7 @@ def without(folder: Path, table: str, *columns: str) -> None:
 
 
 def _created(number: int) -> datetime:
-    return datetime(2023, 11, 1, 8) + timedelta(days=22 * number)
+    return datetime(2023, 11, 1, 8) + timedelta(days=22 * (number % 24))
 
 
 def _maybe(rng: np.random.Generator, share: float, moment: datetime) -> datetime | None:
@@ -88,7 +88,7 @@ def _subscriptions(rng: np.random.Generator, ids: list[str]) -> pd.DataFrame:
             known = end - timedelta(days=20) if number % 2 else end + timedelta(days=4)
         seats = None if number % 7 == 3 else float(rng.integers(1, 9))
         rows.append((name, "core", start, end, 10.0 + number, seats, known))
-        if number % 4 == 1:
+        if number % 4 == 1 and (end is None or end > start + timedelta(days=90)):
             rows.append(
                 (
                     name,
