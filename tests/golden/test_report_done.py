@@ -117,12 +117,12 @@ class Rows:
         self.connection.execute(f"set variable as_of = timestamp '{AS_OF}'")
         store = sqlite3.connect(project / "store.db")
         times = {"at", "opened_at", "due_at", "recover_by", "closed_at", "recovered_at"}
+        kinds_of = {"propensity": "double"}
         for table in ("actions", "action_events"):
             found = store.execute(f"select * from {table}")
             names = [column[0] for column in found.description]
             kinds = ", ".join(
-                f'"{name}" '
-                + f"{'timestamp' if name in times else 'double' if name == 'propensity' else 'varchar'}"
+                f'"{name}" ' + ("timestamp" if name in times else kinds_of.get(name, "varchar"))
                 for name in names
             )
             self.connection.execute(f"create table {table} ({kinds})")

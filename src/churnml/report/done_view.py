@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from churnml.explain.text import Shown
 from churnml.monitor.effect import FEWEST
 from churnml.report.base import CLASS_OF
+from churnml.report.compared import Compared, StillNeeded
 from churnml.report.data import ReportData
-from churnml.report.done import Compared, Done, DoneCounts, PlayDone, StillNeeded
+from churnml.report.done import Done, DoneCounts, PlayDone
 from churnml.report.part import Part
 from churnml.report.plain_table import PlainTable, plain_table
 from churnml.report.words import Words
@@ -31,6 +32,7 @@ class DoneView:
     counts: PlainTable | None
     plays: PlainTable | None
     other_plays: PlainTable | None
+    logged: PlainTable | None
     says: tuple[tuple[str, str], ...]
     compared: PlainTable | None
 
@@ -50,6 +52,7 @@ def done_part(data: ReportData, words: Words) -> Part | None:
         counts=_counts(told, words) if some else None,
         plays=_plays(plays[:_FIRST_PLAYS], words) if plays else None,
         other_plays=_plays(plays[_FIRST_PLAYS:], words) if plays[_FIRST_PLAYS:] else None,
+        logged=_logged(told, words) if told.logged else None,
         says=tuple(_says(told, words)) if some else (),
         compared=_compared(told.compared, words) if told.compared else None,
     )
@@ -99,6 +102,15 @@ def _plays(plays: Sequence[PlayDone], words: Words) -> PlainTable:
     ]  # fmt: skip
     heads = [words.text(f"done.col_{name}") for name in names]
     return plain_table(words.text("done.plays_caption"), heads, rows)
+
+
+def _logged(told: Done, words: Words) -> PlainTable:
+    rows = [
+        [play.title, *(words.count(n).text for n in (play.done, play.accounts, play.held_out))]
+        for play in told.logged
+    ]
+    heads = [words.text(f"done.col_{name}") for name in ("play", "times", "accounts", "held_out")]
+    return plain_table(words.text("done.logged_caption"), heads, rows)
 
 
 # ------------------------------------------------------------------------ did it help?

@@ -6,7 +6,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from churnml.contract.rules import SCORE_SCALE
-from churnml.report.done import Done, Logged, Outlived, build_done
+from churnml.report.compared import Logged, Outlived
+from churnml.report.done import Done, build_done
 from churnml.report.period import period_of
 from churnml.snapshots.views import AsOfView
 from churnml.stages.report_sources import Sources

@@ -12,8 +12,9 @@ import pytest
 
 from churnml.actions.record import ActionEvent, ActionRow
 from churnml.config import LANGUAGES
+from churnml.report.compared import Logged, Outlived
 from churnml.report.data import ReportData
-from churnml.report.done import Done, Logged, Outlived, build_done
+from churnml.report.done import Done, build_done
 from churnml.report.period import period_of
 from churnml.report.render import render
 
@@ -162,6 +163,9 @@ def test_the_table_of_interventions_is_compared_like_the_stores_own_actions() ->
     assert whole.found.difference == 0.5
     assert not whole.found.weighted
     assert told.now.interventions == 1
+    assert [(play.play, play.done, play.accounts, play.held_out) for play in told.logged] == [
+        ("call", 121, 121, 40)
+    ]
 
 
 def test_what_is_still_needed_follows_from_the_assumed_effect_and_the_rate() -> None:
