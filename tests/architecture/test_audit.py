@@ -1,6 +1,7 @@
 """The audit of what is locked: findings fail unless explained, and silence is told from innocence.
 
-The answers are pip-audit's own, recorded and shortened."""
+What was skipped and what was out of reach are pip-audit's own words, recorded and shortened; the finding is an
+old one in pip-audit's form."""
 
 from __future__ import annotations
 

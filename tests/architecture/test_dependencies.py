@@ -21,7 +21,7 @@ LOCKS = (
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 # Where the name of the import isn't the name of the distribution.
-DISTRIBUTION = {"sklearn": "scikit-learn"}
+DISTRIBUTION = {"sklearn": "scikit-learn", "vl_convert": "vl-convert-python"}
 # Declared, though no line imports them.
 NOT_IMPORTED = {
     "dask": "of the extra `distributed`, which pipelines/examples/train_distributed.py needs",

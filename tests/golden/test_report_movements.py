@@ -78,7 +78,7 @@ def compare(flow: Flow, days: Days) -> None:
 
 
 def compare_all(told: Movements, days: Days) -> None:
-    for flow in (told.now, told.before, told.year, *told.quarters):
+    for flow in (told.to_date, told.before, told.year, *told.quarters):
         if flow is not None:
             compare(flow, days)
     for month in told.months:
@@ -110,10 +110,10 @@ def test_every_movement_share_and_reason_is_what_the_days_say(
     project: Path, data: ReportData
 ) -> None:
     told = data.movements
-    assert told.now is not None
+    assert told.to_date is not None
     assert told.before is not None
     assert told.year is not None
-    assert (told.now.first, told.now.last) == (date(2025, 4, 1), date(2025, 5, 18))
+    assert (told.to_date.first, told.to_date.last) == (date(2025, 4, 1), date(2025, 5, 18))
     assert (told.before.first, told.before.last) == (date(2025, 1, 1), date(2025, 2, 17))
     assert len(told.quarters) == 6
     assert len(told.months) == 18
@@ -121,7 +121,7 @@ def test_every_movement_share_and_reason_is_what_the_days_say(
 
 
 def test_the_company_has_every_kind_of_movement(data: ReportData) -> None:
-    now = data.movements.now
+    now = data.movements.to_date
     assert now is not None
     assert set(now.times) == set(MOVES)
     assert all(amount % 100 for amount in now.moves.values())
@@ -147,11 +147,11 @@ def test_every_cohort_is_what_the_days_say(project: Path, data: ReportData) -> N
 def test_at_other_dates_nothing_that_came_after_is_told(project: Path, as_of: datetime) -> None:
     told = told_of(project, as_of).movements
     days = Days(project, as_of)
-    for flow in (told.now, told.before, told.year, *told.quarters):
+    for flow in (told.to_date, told.before, told.year, *told.quarters):
         if flow is not None:
             compare(flow, days)
-    assert told.now is not None
-    assert told.now.last == as_of.date() - timedelta(days=1)
+    assert told.to_date is not None
+    assert told.to_date.last == as_of.date() - timedelta(days=1)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_books_of_one_and_three_accounts(
 def test_a_company_in_which_nobody_ever_paid(tmp_path: Path) -> None:
     project = write_company(tmp_path, [("free", "core", "2024-01-01", None, 0, 0, None, None)])
     data = told_of(project)
-    now = data.movements.now
+    now = data.movements.to_date
     assert now is not None
     assert (now.start, now.end, now.accounts, now.grr) == (0, 0, 0, None)
     assert data.movements.cohorts.rows == ()
@@ -178,8 +178,8 @@ def test_a_company_in_which_nobody_ever_paid(tmp_path: Path) -> None:
 
 def test_without_end_reasons_one_line_says_what_it_would_need(tmp_path: Path) -> None:
     data = told_of(write_company(tmp_path, with_reasons=False))
-    assert data.movements.now is not None
-    assert data.movements.now.reasons == ()
+    assert data.movements.to_date is not None
+    assert data.movements.to_date.reasons == ()
     assert "needs the column `end_reason` in the table `subscriptions`" in render(data)
 
 

@@ -97,7 +97,7 @@ def _cell(cell: CohortCell | None, small: bool, what: str, words: Words) -> Heat
 
 def reason_table(told: Movements, words: Words) -> ReasonTable | None:
     """Reasons by MRR, over the quarter to date and the year; None where nobody left."""
-    flows: list[Flow] = [flow for flow in (told.now, told.year) if flow is not None]
+    flows: list[Flow] = [flow for flow in (told.to_date, told.year) if flow is not None]
     if not any(flow.reasons for flow in flows):
         return None
     order = {

@@ -48,7 +48,7 @@ def flow_title(flow: Flow, told: Movements, words: Words) -> str:
     if told.year is flow:
         return words.text("movements.year_title")
     quarter = words.quarter(flow.first)
-    if told.now is not flow:
+    if told.to_date is not flow:
         whole = flow in told.quarters
         return quarter if whole else words.text("movements.same_days", quarter=quarter)
     over = (flow.last + timedelta(days=1)).day == 1 and (flow.last.month % 3) == 0
@@ -57,7 +57,7 @@ def flow_title(flow: Flow, told: Movements, words: Words) -> str:
 
 def waterfalls(told: Movements, words: Words) -> list[Figure]:
     """The quarter to date and the one before it, on one scale."""
-    flows = [flow for flow in (told.now, told.before) if flow is not None and flow.moves]
+    flows = [flow for flow in (told.to_date, told.before) if flow is not None and flow.moves]
     levels = [level for flow in flows for _, *ends in _steps(flow) for level in ends]
     if not levels:
         return []
@@ -133,7 +133,7 @@ def _waterfall(flow: Flow, domain: list[float], told: Movements, words: Words) -
 
 def flow_table(told: Movements, words: Words, cents: bool) -> FlowTable | None:
     """The quarter to date, the one before and the year, a column each."""
-    flows = [flow for flow in (told.now, told.before, told.year) if flow is not None]
+    flows = [flow for flow in (told.to_date, told.before, told.year) if flow is not None]
     if not flows:
         return None
     moves = [name for name in MOVES if any(flow.times.get(name) for flow in flows)]
@@ -211,10 +211,16 @@ def churn_figure(months: Sequence[LedgerMonth], words: Words) -> Figure | None:
 def rate_rows(told: Movements, words: Words) -> tuple[RateRow, ...]:
     """Churn by quarter, then by month, newest first."""
     # Of a quarter that is over, the quarter to date is the quarter.
-    now = [told.now] if told.now and all(q.first != told.now.first for q in told.quarters) else []
+    now = (
+        [told.to_date]
+        if told.to_date and all(q.first != told.to_date.first for q in told.quarters)
+        else []
+    )
     found = [
         RateRow(
-            flow_title(flow, told, words), flow is told.now, *_rate(flow, flow.move("churn"), words)
+            flow_title(flow, told, words),
+            flow is told.to_date,
+            *_rate(flow, flow.move("churn"), words),
         )
         for flow in (*now, *reversed(told.quarters))
         if flow.accounts

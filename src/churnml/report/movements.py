@@ -106,13 +106,13 @@ class Kept:
 
 @dataclass(frozen=True)
 class Movements:
-    """The third section: whole months, oldest first. now: the quarter to date; before: as many days of the
-    one before; year: the last twelve full months. quarters: the last full quarters, oldest first.
+    """The third section: whole months, oldest first. to_date: the quarter to date; before: as many days of
+    the one before; year: the last twelve full months. quarters: the last full quarters, oldest first.
     has_reasons: the subscriptions have a column `end_reason`."""
 
     months: tuple[LedgerMonth, ...]
     kept: Kept | None
-    now: Flow | None = None
+    to_date: Flow | None = None
     before: Flow | None = None
     year: Flow | None = None
     quarters: tuple[Flow, ...] = ()
@@ -122,7 +122,7 @@ class Movements:
 
 def build_movements(
     ledger: Sequence[LedgerMonth],
-    now: Flow | None = None,
+    to_date: Flow | None = None,
     before: Flow | None = None,
     year: Flow | None = None,
     quarters: Sequence[Flow] = (),
@@ -131,11 +131,11 @@ def build_movements(
 ) -> Movements:
     """Raises: ChurnmlError if a month or a period of the ledger does not tie to the cent."""
     check_ledger(ledger)
-    for flow in (now, before, year, *quarters):
+    for flow in (to_date, before, year, *quarters):
         if flow is not None:
             check_flow(flow)
     return Movements(
-        tuple(ledger), _kept(ledger), now, before, year, tuple(quarters), has_reasons,
+        tuple(ledger), _kept(ledger), to_date, before, year, tuple(quarters), has_reasons,
         cohorts or Cohorts(),
     )  # fmt: skip
 

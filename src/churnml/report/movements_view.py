@@ -79,7 +79,7 @@ def movements_part(data: ReportData, words: Words) -> Part:
 
 def _says(told: Movements, words: Words) -> str:
     """What the quarter did, and the logos and MRR that were lost."""
-    flow = told.now
+    flow = told.to_date
     if flow is None or not flow.accounts:
         return ""
     says = words.text(

@@ -16,12 +16,11 @@ from churnml.config import TARGETS, TIERS
 from churnml.report.change import Change
 from churnml.report.money import at_risk, minor
 from churnml.report.retention import Chances, MoveSize, Payer, Retention, retention_of
+from churnml.report.simulation import UNKNOWN, Shared, shared_range, spread_of
 from churnml.report.told import shortest, strongest_reason
 from churnml.store.rows import AccountRow, Book, ScoreRow
 
 LEVEL = 0.9
-_DRAWS = 2_000
-_SEED = 7
 _FIRST = 10
 
 TellReason = Callable[[ScoreRow], str]
@@ -32,7 +31,7 @@ TellAction = Callable[[ScoreRow], str]
 class Outlook:
     """What a target's scores add up to. Money: MRR of the accounts expected to have the outcome.
 
-    low, high: the range that holds `level` of the cases, if accounts act independently.
+    low, high: the range that holds `level` of the cases, where accounts share causes (simulation.py).
     """
 
     target: str
@@ -158,15 +157,17 @@ def build_quarter(
     tell_reason: TellReason,
     tell_action: TellAction,
     beside: Beside | None = None,
+    shared: Shared = UNKNOWN,
 ) -> Quarter:
     """book, accounts: the scores and account rows of one run (None and () before the first scoring).
-    tell_reason, tell_action: the strongest reason and the action of a score, in words."""
+    tell_reason, tell_action: the strongest reason and the action of a score, in words. shared: what
+    the ranges of sums assume that accounts have in common."""
     judged = [row for row in (book.scores if book else ()) if row.probability is not None]
     lead = lead_of(book)
     of_lead = shortest([row for row in judged if row.target == lead])
     known = {row.account_id for row in of_lead}
     unscored = [row for row in accounts if row.account_id not in known]
-    outlooks = tuple(_outlooks(judged))
+    outlooks = tuple(_outlooks(judged, shared))
     chances = chances_of(judged)
     sizes = beside.sizes if beside else {}
     weights = _weights(judged, chances, sizes)
@@ -184,10 +185,10 @@ def build_quarter(
             for name, rows in weights.items()
             if any(weight > 0 for _, weight in rows)
         },
-        expected=tuple(_expected(judged, chances, beside)) if beside else (),
+        expected=tuple(_expected(judged, chances, beside, shared)) if beside else (),
         period_start=beside.period_start if beside else None,
         change=beside.change if beside else None,
-        retention=_retention(outlooks, chances, beside) if beside else None,
+        retention=_retention(outlooks, chances, beside, shared) if beside else None,
         churn_rate=beside.churn_rate if beside else None,
         costs=beside.costs if beside else (),
     )
@@ -199,15 +200,20 @@ def judged_of(rows: Sequence[ScoreRow], target: str) -> list[ScoreRow]:
 
 
 def chances_of(rows: Sequence[ScoreRow]) -> dict[str, Chances]:
-    """The probabilities of each account that has one of churn."""
-    told = {
-        target: {row.account_id: row.probability or 0.0 for row in judged_of(rows, target)}
-        for target in TARGETS
-    }
-    return {
-        name: Chances(chance, told["contraction"].get(name, 0.0), told["expansion"].get(name, 0.0))
-        for name, chance in told["churn"].items()
-    }
+    """The probabilities of each account that has one of churn, and how unsure each is."""
+    told: dict[str, dict[str, tuple[float, float]]] = {}
+    for target in TARGETS:
+        own = judged_of(rows, target)
+        told[target] = {
+            row.account_id: (row.probability or 0.0, spread)
+            for row, spread in zip(own, spread_of(own).tolist(), strict=True)
+        }
+    found = {}
+    for name in told["churn"]:
+        pairs = [told[target].get(name, (0.0, 0.0)) for target in TARGETS]
+        churn, contraction, expansion = (chance for chance, _ in pairs)
+        found[name] = Chances(churn, contraction, expansion, tuple(spread for _, spread in pairs))
+    return found
 
 
 def behind(rows: Sequence[tuple[ScoreRow, float]], tell_action: TellAction) -> Behind:
@@ -256,7 +262,7 @@ def _stays(row: ScoreRow, chances: Mapping[str, Chances]) -> float:
 
 
 def _expected(
-    judged: Sequence[ScoreRow], chances: Mapping[str, Chances], beside: Beside
+    judged: Sequence[ScoreRow], chances: Mapping[str, Chances], beside: Beside, shared: Shared
 ) -> Iterable[ExpectedMove]:
     older = beside.older.scores if beside.older else ()
     older_chances = chances_of(older)
@@ -266,7 +272,7 @@ def _expected(
             continue
         size = beside.sizes[target]
         probability, mrr = _moving(rows, chances)
-        low, high = independent_range(probability, mrr * size.share, LEVEL)
+        low, high = shared_range(probability, mrr * size.share, spread_of(rows), shared.rho, LEVEL)
         before = judged_of(older, target)
         then, then_mrr = _moving(before, older_chances)
         yield ExpectedMove(
@@ -290,7 +296,10 @@ def _moving(
 
 
 def _retention(
-    outlooks: Sequence[Outlook], chances: Mapping[str, Chances], beside: Beside
+    outlooks: Sequence[Outlook],
+    chances: Mapping[str, Chances],
+    beside: Beside,
+    shared: Shared,
 ) -> Retention | None:
     """Until the churn window is over; without scores of churn nothing is expected."""
     churn = next((item for item in outlooks if item.target == "churn"), None)
@@ -298,23 +307,26 @@ def _retention(
         return None
     scored = {item.target for item in outlooks}
     without = [target for target in TARGETS if target not in scored]
-    return retention_of(beside.payers, chances, beside.sizes, churn.window_until, LEVEL, without)
+    return retention_of(
+        beside.payers, chances, beside.sizes, churn.window_until, LEVEL, without, shared.rho
+    )
 
 
-def _outlooks(rows: Sequence[ScoreRow]) -> Iterable[Outlook]:
+def _outlooks(rows: Sequence[ScoreRow], shared: Shared) -> Iterable[Outlook]:
     for target in TARGETS:
         horizons = sorted({row.horizon_days for row in rows if row.target == target})
         for horizon in horizons:
             yield _outlook(
-                [row for row in rows if row.target == target and row.horizon_days == horizon]
+                [row for row in rows if row.target == target and row.horizon_days == horizon],
+                shared,
             )
 
 
-def _outlook(rows: Sequence[ScoreRow]) -> Outlook:
+def _outlook(rows: Sequence[ScoreRow], shared: Shared) -> Outlook:
     first = rows[0]
     probability = np.array([row.probability for row in rows], dtype=float)
     mrr = np.array([minor(row.mrr) for row in rows], dtype=float)
-    low, high = independent_range(probability, mrr, LEVEL)
+    low, high = shared_range(probability, mrr, spread_of(rows), shared.rho, LEVEL)
     opens = first.as_of + timedelta(days=first.lead_days)
     return Outlook(
         target=first.target,
@@ -330,24 +342,6 @@ def _outlook(rows: Sequence[ScoreRow]) -> Outlook:
         high_mrr=high,
         level=LEVEL,
     )
-
-
-def independent_range(
-    probability: np.ndarray, mrr: np.ndarray, level: float
-) -> tuple[float, float]:
-    """The central range of the summed MRR of the accounts that have the outcome.
-
-    Simulated with accounts independent of each other and a fixed seed: a shared cause (a price
-    rise, an outage, a rival) would widen it. probability, mrr: (n,).
-    """
-    rng = np.random.default_rng(_SEED)
-    totals = np.zeros(_DRAWS)
-    for start in range(0, len(mrr), 500):  # by parts, so that memory stays bounded
-        chosen = slice(start, start + 500)
-        drawn = rng.random((_DRAWS, len(mrr[chosen])), dtype=np.float32) < probability[chosen]
-        totals += drawn @ mrr[chosen]
-    low, high = np.quantile(totals, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def _tiers(rows: Sequence[ScoreRow], unscored: Sequence[AccountRow]) -> tuple[TierShare, ...]:

@@ -230,7 +230,7 @@ def _move_card(move: ExpectedMove, outlook: Outlook, told: BehindView | None, wo
 
 def _retention(data: ReportData, words: Words) -> list[Card]:
     """GRR and NRR: to date, as they are expected, and in the period before."""
-    now, before, ahead = data.movements.now, data.movements.before, data.quarter.retention
+    now, before, ahead = data.movements.to_date, data.movements.before, data.quarter.retention
     cards = []
     for name in ("grr", "nrr"):
         to_date: float | None = getattr(now, name) if now else None

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import ConfigDict, Field, RootModel, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, RootModel, StringConstraints
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
@@ -84,7 +84,8 @@ class Snooze(Strict):
     """It rests for some days; what is due moves to their end at the earliest."""
 
     do: Literal["snooze"]
-    days: int = Field(ge=1, le=LONGEST_SNOOZE_DAYS)
+    # Whoever checks first writes the document: the bounds stand before what softens them.
+    days: Annotated[int, Field(ge=1, le=LONGEST_SNOOZE_DAYS), BeforeValidator(schema.whole_number)]
 
 
 class Transfer(Strict):

@@ -43,6 +43,11 @@ Target = Literal["churn", "contraction", "expansion"]
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
+def whole_number(value: Any) -> Any:
+    """JSON knows one kind of number: 7.0 is the whole number 7. Stands before the validators of an int."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Strict(BaseModel):
     """The base of every body."""
 

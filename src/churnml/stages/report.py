@@ -18,6 +18,7 @@ from churnml.report.drivers import build_drivers
 from churnml.report.papers import Papers, TableCoverage
 from churnml.report.quarter import build_quarter, lead_of
 from churnml.report.render import render
+from churnml.report.simulation import shared_of
 from churnml.report.trust import CalibrationBin, Evaluation, Metric, Scorer, build_trust
 from churnml.scoring.bundle import Bundle
 from churnml.stages.pdf import find_chromium, print_pdf
@@ -75,6 +76,7 @@ def report_data(
 def _built(sources: Sources) -> ReportData:
     config, book = sources.project.config, sources.book
     movements = movements_of(sources)
+    shared = shared_of(movements.months)
     return ReportData(
         company=config.name,
         currency=sources.workspace.currency,
@@ -84,7 +86,7 @@ def _built(sources: Sources) -> ReportData:
         data_through=book.run.data_through if book else None,
         unpromoted=bool(book and book.run.alias == "challenger"),
         quarter=build_quarter(
-            book, sources.accounts, sources.reason, sources.action, beside_of(sources)
+            book, sources.accounts, sources.reason, sources.action, beside_of(sources), shared
         ),
         drivers=build_drivers(book, lead_of(book)),
         movements=movements,

@@ -46,7 +46,7 @@ def movements_of(sources: Sources) -> Movements:
     flows = _flows(workspace, spells, end, grace, has_reasons)
     return build_movements(
         ledger_months(workspace, end),
-        now=flows[0],
+        to_date=flows[0],
         before=flows[1] if period.before_end > first else None,
         year=flows[2] if year[0] >= _month(first) else None,
         quarters=flows[3:],

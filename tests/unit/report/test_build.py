@@ -6,14 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
-import numpy as np
 import pytest
 
 from churnml.errors import ChurnmlError
 from churnml.report.data import ReportData
 from churnml.report.money import share_interval
 from churnml.report.movements import LedgerMonth
-from churnml.report.quarter import independent_range
 from churnml.report.render import render_json
 from churnml.report.trust import CalibrationBin, Evaluation
 from churnml.store.rows import ScoreRow
@@ -46,25 +44,6 @@ def test_an_account_that_was_not_judged_is_shown_as_such_and_never_as_safe(
         ("unknown", 1, 8_025),
     ]
     assert sum(tier.mrr for tier in data.quarter.tiers) == data.quarter.mrr
-
-
-def test_the_range_of_one_account_is_nothing_or_all_of_it() -> None:
-    low, high = independent_range(np.array([0.5]), np.array([100.0]), 0.9)
-    assert (low, high) == (0.0, 100.0)
-
-
-def test_the_range_of_many_accounts_is_about_the_normal_one() -> None:
-    probability, mrr = np.full(2_000, 0.2), np.full(2_000, 100.0)
-    low, high = independent_range(probability, mrr, 0.9)
-    half = 1.645 * 100 * np.sqrt(2_000 * 0.2 * 0.8)
-    assert low == pytest.approx(40_000 - half, rel=0.03)
-    assert high == pytest.approx(40_000 + half, rel=0.03)
-
-
-def test_the_range_is_the_same_every_time() -> None:
-    probability, mrr = np.linspace(0.01, 0.9, 300), np.linspace(10, 900, 300)
-    once, again = (independent_range(probability, mrr, 0.9) for _ in range(2))
-    assert once == again
 
 
 def test_the_accounts_to_look_at_first_are_those_with_most_mrr_at_risk(

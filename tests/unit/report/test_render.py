@@ -84,7 +84,7 @@ def test_every_table_has_a_caption_every_chart_a_name_and_every_anchor_a_place(
 def test_the_headline_says_the_sum_its_range_and_its_assumption(report_of: ReportOf) -> None:
     text = text_of(render(report_of()))
     assert "$613" in text
-    assert "90% range if accounts leave independently of each other" in text
+    assert "90% range. Accounts may leave for causes that they share" in text
     assert "From 18 March 2024 to 16 June 2024" in text
     assert "1 account has too little data" in text
 

@@ -149,6 +149,12 @@ def _no_other_store() -> Iterator[None]:
 
 
 @pytest.fixture
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock that limits count by stands still: a minute that passes meanwhile would let more through."""
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.0)
+
+
+@pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project without a model."""
     return a_project(tmp_path / "project")

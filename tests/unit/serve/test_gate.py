@@ -217,6 +217,7 @@ def test_two_authorizations_are_none(served: Path, client_of: Callable[..., Test
     assert client_of(served).get(ACCOUNT, headers=twice).status_code == 401
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_failed_attempts_are_limited_for_each_address_and_known_keys_go_on(
     served: Path, from_elsewhere: Callable[..., TestClient], hashed: list[str]
 ) -> None:

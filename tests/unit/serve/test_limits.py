@@ -32,16 +32,19 @@ def taken(limit: Limit, name: str, times: int) -> int:
     return times - len(refused)
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_each_name_has_its_own_limit() -> None:
     limit = Limit(5)
     assert (taken(limit, "a", 9), taken(limit, "b", 9)) == (5, 5)
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_workers_share_a_limit_and_each_has_at_least_one() -> None:
     assert taken(Limit(10, workers=2), "a", 9) == 5
     assert taken(Limit(1, workers=8), "a", 9) == 1
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_looking_takes_nothing() -> None:
     limit = Limit(1)
     for _ in range(3):
@@ -65,6 +68,7 @@ def test_after_a_while_there_is_room_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert taken(limit, "a", 100) < 60
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_a_key_that_asks_too_often_is_told_when_to_come_again_and_others_go_on(
     served: Path, client_of: Callable[..., TestClient]
 ) -> None:
@@ -80,6 +84,7 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_again_and_others_go_on(
     assert answer.status_code == 200
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_what_needs_no_key_is_limited_by_address(
     served: Path, client_of: Callable[..., TestClient]
 ) -> None:

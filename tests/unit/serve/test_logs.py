@@ -105,7 +105,7 @@ def test_nothing_that_was_asked_for_is_written_down_whatever_happens(
             raise faults[0](f"{account} {name} {note} {host}") from error
 
     faults: list[type[Exception]] = [RuntimeError, ChurnmlError]
-    for work in ("account_answer", "accounts_answer", "models_answer"):
+    for work in ("finished_account", "accounts_answer", "models_answer"):
         monkeypatch.setattr(resources, work, failing)
     for _ in range(2):
         everything()
