@@ -148,7 +148,7 @@ def test_the_quarter_and_the_one_before_count_the_same_days(done: Done, rows: Ro
     # 1 April to 18 May, and the 48 days from 1 January on.
     assert done.before is not None
     for told, since, until in (
-        (done.now, "2025-04-01", "2025-05-19"),
+        (done.quarter, "2025-04-01", "2025-05-19"),
         (done.before, "2025-01-01", "2025-02-18"),
     ):
         (counted,) = rows.ask(f"counts(timestamp '{since}', timestamp '{until}')")
@@ -191,6 +191,6 @@ def test_the_log_fed_back_as_a_table_changes_no_number(done: Done, project: Path
         again = told_of(project)
     finally:
         file.unlink()
-    assert again.now == replace(done.now, interventions=0)
+    assert again.quarter == replace(done.quarter, interventions=0)
     assert again.compared == done.compared
     assert again.still == done.still

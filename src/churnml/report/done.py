@@ -76,7 +76,7 @@ class Done:
     were ever held out; waiting: of the accounts drawn, those whose time is not over."""
 
     period: Period
-    now: DoneCounts
+    quarter: DoneCounts
     before: DoneCounts | None
     plays: tuple[PlayDone, ...]
     logged: tuple[PlayLogged, ...]
@@ -86,6 +86,7 @@ class Done:
     held_out: int
     waiting: int
     any_action: bool
+    any_stored: bool
     has_interventions: bool
 
 
@@ -107,12 +108,12 @@ def build_done(
     draws = draws_of(rows, logged or (), end)
     drawn, waiting = outcomes_of(first_of(draws), outlived)
     spells = ((period.start, end), (period.before_start, period.before_end))
-    now, before = (_counts(told, events, logged, spell) for spell in spells)
+    quarter, before = (_counts(told, events, logged, spell) for spell in spells)
     began = min([*(row.opened_at for row in rows), *(i.performed_at for i in logged or ())],
                 default=end)  # fmt: skip
     return Done(
         period=period,
-        now=now,
+        quarter=quarter,
         before=before if began < period.before_end else None,
         plays=_plays(rows, events, end, titles),
         logged=_logged_plays(logged or (), end, titles),
@@ -122,6 +123,7 @@ def build_done(
         held_out=len({draw.account_id for draw in draws if draw.held_out}),
         waiting=waiting,
         any_action=bool(rows) or bool(logged),
+        any_stored=bool(rows),
         has_interventions=logged is not None,
     )
 

@@ -61,9 +61,13 @@ def done_part(data: ReportData, words: Words) -> Part | None:
 
 def _counts(told: Done, words: Words) -> PlainTable:
     period = told.period
-    kinds = [*_KINDS, *(("interventions",) if told.now.interventions is not None else ())]
+    # Where no action of the store is on record, zeros of them say nothing.
+    kinds = [
+        *(_KINDS if told.any_stored else ()),
+        *(("interventions",) if told.quarter.interventions is not None else ()),
+    ]
     heads = [words.text("done.happened"), _quarter(period.year, period.quarter, words)]
-    told_of: list[DoneCounts] = [told.now]
+    told_of: list[DoneCounts] = [told.quarter]
     if told.before is not None:
         before = period.before_start
         heads.append(

@@ -79,7 +79,7 @@ def test_a_period_counts_what_happened_in_it_to_actions_for_people() -> None:
     told = done(rows, events)
     assert told.before is not None
     names = ("opened", "taken", "done", "dismissed", "escalated", "recovered", "interventions")
-    assert [getattr(told.now, name) for name in names] == [1, 1, 1, 0, 1, 1, None]
+    assert [getattr(told.quarter, name) for name in names] == [1, 1, 1, 0, 1, 1, None]
     assert [getattr(told.before, name) for name in names] == [2, 0, 0, 1, 0, 0, None]
 
 
@@ -162,7 +162,7 @@ def test_the_table_of_interventions_is_compared_like_the_stores_own_actions() ->
     assert whole.found == call.found
     assert whole.found.difference == 0.5
     assert not whole.found.weighted
-    assert told.now.interventions == 1
+    assert told.quarter.interventions == 1
     assert [(play.play, play.done, play.accounts, play.held_out) for play in told.logged] == [
         ("call", 121, 121, 40)
     ]
@@ -214,6 +214,18 @@ def test_where_nobody_is_held_out_nothing_says_that_actions_helped(
     text = shown(report_of, done(rows), language)
     assert "hold_out_share" in text
     assert not re.search(r"caus|reduc|keeps accounts|thanks to|导致|归功|によって減", text)
+
+
+def test_where_only_a_table_tells_what_was_done_the_store_tells_no_zeros(
+    report_of: ReportOf,
+) -> None:
+    logged = [Logged("x", datetime(2025, 4, 10), "call", None, None)]
+    text = shown(report_of, done([], logged=logged))
+    assert "Logged elsewhere" in text
+    assert "Escalated" not in text
+    assert "Escalated" in shown(
+        report_of, done([an_action(1, datetime(2025, 4, 10))], logged=logged)
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
