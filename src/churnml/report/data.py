@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from churnml.report.base import Base
+from churnml.report.done import Done
 from churnml.report.drivers import Drivers
 from churnml.report.forecasts import Forecasts
 from churnml.report.movements import Movements
@@ -36,3 +38,5 @@ class ReportData:
     forecasts: Forecasts
     trust: Trust
     papers: Papers
+    done: Done | None = None
+    base: Base | None = None

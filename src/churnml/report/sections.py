@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from churnml.report.base_view import base_part
 from churnml.report.data import ReportData
+from churnml.report.done_view import done_part
 from churnml.report.drivers_view import drivers_part
 from churnml.report.movements_view import movements_part
 from churnml.report.papers_view import papers_part
@@ -20,6 +22,8 @@ SECTIONS: tuple[Callable[[ReportData, Words], Part | None], ...] = (
     movements_part,
     renewals_part,
     trust_part,
+    done_part,
+    base_part,
     papers_part,
 )
 

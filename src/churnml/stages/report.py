@@ -30,6 +30,8 @@ from churnml.report.trust import (
 from churnml.scoring.bundle import Bundle
 from churnml.stages.pdf import find_chromium, print_pdf
 from churnml.stages.project import Project, write_whole
+from churnml.stages.report_base import base_of
+from churnml.stages.report_done import done_of
 from churnml.stages.report_drivers import told_of as drivers_told
 from churnml.stages.report_ledger import movements_of
 from churnml.stages.report_quarter import beside_of
@@ -132,6 +134,8 @@ def _built(sources: Sources, with_names: bool, keep: bool) -> ReportData:
             basis=sources.basis,
             grace_days=config.ledger.grace_days,
         ),
+        done=done_of(sources),
+        base=base_of(sources, movements.quarters),
     )
 
 
