@@ -193,7 +193,7 @@ def test_a_failed_migration_leaves_the_store_as_it_was(
         make_old(connection, version)
         connection.execute(text("create table store_revision (somebody text)"))
     before = dump(look)
-    with pytest.raises(ChurnmlError, match=rf"from version {version} to 6 \(relation") as caught:
+    with pytest.raises(ChurnmlError, match=rf"from version {version} to 7 \(relation") as caught:
         open_store(url)
     assert "told-to-nobody" not in str(caught.value)
     assert dump(look) == before
@@ -225,7 +225,7 @@ def test_many_that_open_a_store_at_once_all_get_it_whole(
 def test_a_store_that_is_newer_is_refused_in_words(url: str, store: Store, look: Engine) -> None:
     with look.begin() as connection:
         connection.execute(text("update churnml_schema set version = 99"))
-    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 6"):
+    with pytest.raises(ChurnmlError, match=r"version 99\. This churnml expects version 7"):
         open_store(url)
 
 

@@ -22,6 +22,12 @@ def report(
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Also as a PDF beside it (by an installed Chromium).")
     ] = False,
+    names: Annotated[
+        bool,
+        typer.Option(
+            "--names", help="Show display names: the file then holds them; mind who gets it."
+        ),
+    ] = False,
     alias: AliasOption = "champion",
     project: ProjectOption = HERE,
     as_json: JsonOption = False,
@@ -34,7 +40,9 @@ def report(
 
     path = out_file or project / "report.html"
     moment = as_of_midnight(as_of, "--as-of") if as_of else None
-    written = write_report(open_project(project), path, lang, alias_of(alias), moment, with_pdf=pdf)
+    written = write_report(
+        open_project(project), path, lang, alias_of(alias), moment, with_pdf=pdf, with_names=names
+    )
     if as_json:
         typer.echo(render_json(written.data).decode())
         return

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from churnml.report.drivers import Drivers
+from churnml.report.forecasts import Forecasts
 from churnml.report.movements import Movements
 from churnml.report.papers import Papers
 from churnml.report.quarter import Quarter
+from churnml.report.renewals import Renewals
 from churnml.report.trust import Trust
 
 
@@ -30,5 +32,7 @@ class ReportData:
     quarter: Quarter
     drivers: Drivers
     movements: Movements
+    renewals: Renewals | None
+    forecasts: Forecasts
     trust: Trust
     papers: Papers

@@ -10,6 +10,7 @@ from churnml.report.movements_view import movements_part
 from churnml.report.papers_view import papers_part
 from churnml.report.part import Part
 from churnml.report.quarter_view import quarter_part
+from churnml.report.renewals_view import renewals_part
 from churnml.report.trust_view import trust_part
 from churnml.report.words import Words
 
@@ -17,6 +18,7 @@ SECTIONS: tuple[Callable[[ReportData, Words], Part | None], ...] = (
     quarter_part,
     drivers_part,
     movements_part,
+    renewals_part,
     trust_part,
     papers_part,
 )

@@ -32,6 +32,7 @@ _BAND = NormalDist().inv_cdf(
 )  # an interval of a probability is taken to hold it 95 times of 100
 _PART = 250  # accounts at a time: bounds the memory
 _LEAST = 1e-9
+_LEAST_TOLD = 1e-3
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
@@ -100,6 +101,11 @@ def spread_of(rows: Sequence[ScoreRow]) -> FloatArray:
     known = np.array([low is not None and high is not None for low, high in ends], dtype=bool)
     low = np.array([end[0] if end[0] is not None else 0.5 for end in ends], dtype=float)
     high = np.array([end[1] if end[1] is not None else 0.5 for end in ends], dtype=float)
+    # An end at 0 or 1 has no normal score; the least that is told of any account stands for it.
+    low, high = (
+        np.clip(low, _LEAST_TOLD, 1 - _LEAST_TOLD),
+        np.clip(high, _LEAST_TOLD, 1 - _LEAST_TOLD),
+    )
     return np.where(known, (_normal(high) - _normal(low)) / (2 * _BAND), 0.0)
 
 

@@ -25,6 +25,7 @@ from churnml.stages.pdf import find_chromium, print_pdf
 from churnml.stages.project import Project, write_whole
 from churnml.stages.report_ledger import movements_of
 from churnml.stages.report_quarter import beside_of
+from churnml.stages.report_renewals import forecasts_of, keep_forecasts, renewals_of
 from churnml.stages.report_sources import Sources, report_sources
 from churnml.store.rows import Alias
 
@@ -44,13 +45,17 @@ def write_report(
     alias: Alias = "champion",
     as_of: datetime | None = None,
     with_pdf: bool = False,
+    with_names: bool = False,
 ) -> Written:
     """Write the report as one self-contained HTML file; with_pdf: also as a PDF of the same name.
+    with_names: with the accounts' display names. What it forecasts is kept in the store.
 
     Raises: as `report_data`; ConfigError without a browser for the PDF, before anything is written.
     """
     chromium = find_chromium(project.environment) if with_pdf else None
-    data = report_data(project, lang or project.config.language, alias, as_of)
+    data = report_data(
+        project, lang or project.config.language, alias, as_of, with_names, keep=True
+    )
     html = render(data).encode()
     write_whole(out, lambda path: path.write_bytes(html))
     if chromium is None:
@@ -61,20 +66,28 @@ def write_report(
 
 
 def report_data(
-    project: Project, lang: str, alias: Alias = "champion", as_of: datetime | None = None
+    project: Project,
+    lang: str,
+    alias: Alias = "champion",
+    as_of: datetime | None = None,
+    with_names: bool = False,
+    keep: bool = False,
 ) -> ReportData:
-    """Everything that the report says at a date (default: of the newest book, or of the data).
+    """Everything that the report says at a date (default: of the newest book, or of the data). with_names:
+    display names too. keep: what it forecasts is kept in the store, to be held against what comes.
 
     Raises: ConfigError for a date that the data don't reach, or an unknown language.
     """
     with report_sources(project, lang, alias, as_of) as sources:
-        return _built(sources)
+        return _built(sources, with_names, keep)
 
 
-def _built(sources: Sources) -> ReportData:
+def _built(sources: Sources, with_names: bool, keep: bool) -> ReportData:
     config, book = sources.project.config, sources.book
     movements = movements_of(sources)
     shared = shared_of(movements.months)
+    if keep:
+        keep_forecasts(sources, movements.months, shared)
     return ReportData(
         company=config.name,
         currency=sources.workspace.currency,
@@ -88,6 +101,8 @@ def _built(sources: Sources) -> ReportData:
         ),
         drivers=build_drivers(book, lead_of(book)),
         movements=movements,
+        renewals=renewals_of(sources, shared, with_names),
+        forecasts=forecasts_of(sources),
         trust=build_trust(
             [
                 evaluation_of(sources.bundles[target], target in sources.promoted)

@@ -25,7 +25,8 @@ from churnml.store.store import Store, open_store
 class Sources:
     """Everything that sections are built from. as_of: the report's date: nothing that came after is told.
     The workspace holds `outcome_ledger` and its like, in hindsight up to as_of. bundles: the models that
-    speak, promoted: of which targets they are champions. book: None before the first scoring."""
+    speak, promoted: of which targets they are champions. book: None before the first scoring. newest: as_of
+    was not asked for."""
 
     project: Project
     workspace: Workspace
@@ -39,6 +40,7 @@ class Sources:
     plays: tuple[Play, ...]
     book: Book | None
     accounts: tuple[AccountRow, ...]
+    newest: bool = True
 
     @cached_property
     def account_of(self) -> Mapping[str, AccountRow]:
@@ -98,6 +100,7 @@ def report_sources(
                 plays=all_plays(project.play_texts()),
                 book=book,
                 accounts=store.account_rows(alias, at=as_of) if book else (),
+                newest=as_of is None,
             )
     finally:
         store.close()

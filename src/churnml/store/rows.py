@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 Alias = Literal["champion", "challenger"]
 Tier = Literal["low", "medium", "high", "critical", "unknown"]
 Status = Literal["ok", "unpromoted", "too_little_data"]
+Span = Literal["month", "window", "quarter"]
 Scope = Literal["read", "act", "admin"]
 FeatureValue = float | str | None
 ScoreKey = tuple[str, str, int]  # account_id, target, horizon_days
@@ -125,3 +126,52 @@ class AccountBook:
     run: ScoringRun
     account: AccountRow
     scores: tuple[ScoreRow, ...]
+
+
+@dataclass(frozen=True)
+class ForecastRow:
+    """MRR that a report expected to have the target's outcome between two moments, in minor units.
+
+    as_of, run_id: of the book that it speaks of. span: `month` is of the accounts that renew inside the
+    window alone, and of a calendar month or what of it lies in the window; `window` is the whole window;
+    `quarter` what of the window lies in the quarter that it opens in. accounts, mrr: whom it speaks of.
+    low, high: what holds `level` of the cases. naive: what the last months' rate alone would have said;
+    None without such months.
+    """
+
+    as_of: datetime
+    target: str
+    span: Span
+    from_at: datetime
+    until_at: datetime
+    model_version: str
+    horizon_days: int
+    lead_days: int
+    run_id: str
+    made_at: datetime
+    accounts: int
+    mrr_minor: int
+    expected_minor: int
+    low_minor: int
+    high_minor: int
+    level: float
+    naive_minor: int | None = None
+
+    @property
+    def opens(self) -> datetime:
+        """When its window opens."""
+        return self.as_of + timedelta(days=self.lead_days)
+
+    @property
+    def closes(self) -> datetime:
+        """When its window is over."""
+        return self.opens + timedelta(days=self.horizon_days)
+
+
+@dataclass(frozen=True)
+class Member:
+    """An account that a past book judged: its MRR then, in minor units, and when it was to renew."""
+
+    account_id: str
+    mrr_minor: int
+    renews_at: datetime | None

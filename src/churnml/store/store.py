@@ -10,6 +10,7 @@ from typing import Any
 
 from churnml.store.actions import ActionLog
 from churnml.store.erase import count_account, erase_account
+from churnml.store.forecasts import ForecastShelf
 from churnml.store.keys import KeyShelf
 from churnml.store.listing import BookQuery, Page, read_page
 from churnml.store.opening import open_engine, sqlite_url
@@ -44,6 +45,11 @@ class Store(Books):
     def voice(self) -> VoiceShelf:
         """The obstacles and wishes that were noted."""
         return VoiceShelf(self._engine)
+
+    @property
+    def forecasts(self) -> ForecastShelf:
+        """What reports forecast."""
+        return ForecastShelf(self._engine)
 
     @property
     def keys(self) -> KeyShelf:

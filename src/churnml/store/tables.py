@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 metadata = MetaData()
 
@@ -218,4 +218,27 @@ keys = Table(
     Column("created_at", DateTime, nullable=False),
     Column("expires_at", DateTime),
     Column("revoked_at", DateTime),
+)
+
+# From version 7 on. Only added to. It names no account: what was forecast outlives an erasure.
+forecasts = Table(
+    "report_forecasts",
+    metadata,
+    Column("as_of", DateTime, primary_key=True),
+    Column("target", String(32), primary_key=True),
+    Column("span", String(16), primary_key=True),
+    Column("from_at", DateTime, primary_key=True),
+    Column("until_at", DateTime, primary_key=True),
+    Column("model_version", String(64), primary_key=True),
+    Column("horizon_days", Integer, primary_key=True, autoincrement=False),
+    Column("lead_days", Integer, nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("made_at", DateTime, nullable=False),
+    Column("accounts", Integer, nullable=False),
+    Column("mrr_minor", BigInteger, nullable=False),
+    Column("expected_minor", BigInteger, nullable=False),
+    Column("low_minor", BigInteger, nullable=False),
+    Column("high_minor", BigInteger, nullable=False),
+    Column("level", Float(53), nullable=False),
+    Column("naive_minor", BigInteger),
 )

@@ -11,9 +11,12 @@ import pytest
 
 from churnml.report.data import ReportData
 from churnml.report.drivers import build_drivers
+from churnml.report.forecasts import build_forecasts
 from churnml.report.movements import LedgerMonth, build_movements
 from churnml.report.papers import Papers, TableCoverage
 from churnml.report.quarter import build_quarter, lead_of
+from churnml.report.renewals import Todo, build_renewals
+from churnml.report.simulation import UNKNOWN
 from churnml.report.told import stored_reason
 from churnml.report.trust import CalibrationBin, Evaluation, Metric, Scorer, build_trust
 from churnml.store.rows import AccountRow, Book, ScoreRow, ScoringRun
@@ -126,6 +129,16 @@ def whole(told: dict[str, Any]) -> ReportData:
         quarter=build_quarter(book, accounts, stored_reason, lambda row: row.play),
         drivers=build_drivers(book, lead_of(book)),
         movements=build_movements(told["ledger"]),
+        renewals=build_renewals(
+            book,
+            accounts,
+            stored_reason,
+            lambda row: Todo(row.play),
+            UNKNOWN,
+            told["has_column"],
+            told["names"],
+        ),
+        forecasts=build_forecasts(told["forecasts"], told["members"], told["outcomes"], MONDAY, 30),
         trust=build_trust(told["evaluations"]),
         papers=Papers(
             tuple(told["coverage"]), dict(book.run.drift) if book else {}, told["versions"]
@@ -155,6 +168,11 @@ def report_of() -> Callable[..., ReportData]:
             "book": Book(a_run(alias), tuple(rows)),
             "accounts": accounts,
             "ledger": months(),
+            "has_column": True,
+            "names": {},
+            "forecasts": (),
+            "members": {},
+            "outcomes": {},
             "evaluations": [an_evaluation()],
             "coverage": [
                 TableCoverage("accounts", 3, 3, date(2023, 1, 1), date(2024, 3, 1)),

@@ -130,7 +130,7 @@ def test_books_of_a_few_accounts_are_drawn(
     report_of: ReportOf, score_of: ScoreOf, scores: int
 ) -> None:
     html = render(report_of([score_of(f"a{number}") for number in range(scores)]))
-    assert len(Page(html).all("section")) == (6 if scores else 4)
+    assert len(Page(html).all("section")) == (7 if scores else 5)
 
 
 def test_a_book_in_which_nobody_could_be_judged_says_so(

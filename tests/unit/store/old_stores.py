@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from churnml.store.rows import AccountRow, ScoringRun
 from churnml.store.store import Store
 
-OLD = (1, 2, 3, 4, 5)
+OLD = (1, 2, 3, 4, 5, 6)
 MONDAY, NEXT_MONDAY = datetime(2024, 3, 4), datetime(2024, 3, 11)
 
 # How the two databases spell the same thing.
@@ -106,6 +106,31 @@ ADDED = {
         INSERT INTO voice_notes (account_id, topic, kind, route, text, noted_at) VALUES
             ('a', 'reporting', 'wish', 'product', 'weekly numbers', '2024-03-06 00:00:00')
     """,
+    6: """
+        ALTER TABLE account_rows ADD COLUMN renews_at {TIME};
+        ALTER TABLE score_rows ADD COLUMN change {FLOAT};
+        CREATE INDEX account_rows_listed ON account_rows
+            (sequence, csm_id, renews_at, segment, account_id);
+        CREATE INDEX score_rows_listed ON score_rows
+            (sequence, target, account_id, horizon_days, tier, probability, mrr_minor, change);
+        CREATE TABLE usage_rows (
+            sequence INTEGER NOT NULL, account_id VARCHAR(255) NOT NULL, usage {BLOB} NOT NULL,
+            PRIMARY KEY (sequence, account_id),
+            FOREIGN KEY(sequence, account_id) REFERENCES account_rows (sequence, account_id)) {NOROWID};
+        CREATE TABLE account_names (
+            account_id VARCHAR(255) NOT NULL, display_name VARCHAR, crm_url VARCHAR,
+            PRIMARY KEY (account_id));
+        CREATE TABLE api_keys (
+            key_id VARCHAR(64) NOT NULL, name VARCHAR NOT NULL, scope VARCHAR(16) NOT NULL,
+            salt {BLOB} NOT NULL, hash {BLOB} NOT NULL, created_at {TIME} NOT NULL,
+            expires_at {TIME}, revoked_at {TIME}, PRIMARY KEY (key_id));
+        CREATE TABLE store_revision (id INTEGER NOT NULL, revision BIGINT NOT NULL, PRIMARY KEY (id));
+        CREATE TABLE churnml_migration (version_num VARCHAR(32) NOT NULL,
+            CONSTRAINT churnml_migration_pkc PRIMARY KEY (version_num));
+        INSERT INTO store_revision VALUES (1, 41);
+        INSERT INTO churnml_migration VALUES ('6');
+        INSERT INTO account_names VALUES ('a', 'A of old', NULL)
+    """,
 }
 VALUES = {
     "versions": b'{"churn":"v1"}',
@@ -155,7 +180,8 @@ def assert_whole(store: Store, version: int) -> None:
     assert [event.kind for event in store.actions.events()] == ["opened"] * (version >= 4)
     assert [note.text for note in store.voice.notes()] == ["weekly numbers"] * (version >= 5)
     assert store.usage("a") is None
-    assert store.names(["a"]) == {}
+    assert store.names(["a"]) == ({"a": ("A of old", None)} if version >= 6 else {})
+    assert store.forecasts.rows() == ()
     assert store.keys.rows() == ()
     before = store.revision()
     run = ScoringRun("new", NEXT_MONDAY, NEXT_MONDAY, NEXT_MONDAY, "champion", {})

@@ -65,8 +65,8 @@ def test_the_steps_alone_lead_to_the_tables_that_a_fresh_store_gets(tmp_path: Pa
     assert ScriptDirectory.from_config(config).get_heads() == [str(tables.SCHEMA_VERSION)]
 
 
-# The last step makes store_revision last: all other steps are done when it fails.
-IN_THE_WAY = "create table store_revision (somebody text)"
+# The last step makes report_forecasts last: all other steps are done when it fails.
+IN_THE_WAY = "create table report_forecasts (somebody text)"
 
 
 @pytest.mark.parametrize("version", OLD)
@@ -77,12 +77,12 @@ def test_a_failed_migration_leaves_the_store_as_it_was(tmp_path: Path, version: 
     before = dump(seen(url))
     for _ in range(2):
         with pytest.raises(
-            ChurnmlError, match=rf"from version {version} to 6 \(table store_revision"
+            ChurnmlError, match=rf"from version {version} to 7 \(table report_forecasts"
         ):
             open_store(url)
         assert dump(seen(url)) == before
     with seen(url).begin() as connection:
-        connection.execute(text("drop table store_revision"))
+        connection.execute(text("drop table report_forecasts"))
     store = open_store(url)
     assert_whole(store, version)
     store.close()
@@ -111,7 +111,7 @@ def test_a_migration_that_is_killed_leaves_the_store_as_it_was(tmp_path: Path) -
     store.close()
 
 
-@pytest.mark.parametrize("version", [0, 1, 5])
+@pytest.mark.parametrize("version", [0, 1, 6])
 def test_many_that_open_a_store_at_once_all_get_it_whole(tmp_path: Path, version: int) -> None:
     path = tmp_path / "store.db"
     url = old_store(path, version) if version else sqlite_url(path)
@@ -156,7 +156,7 @@ def test_a_store_that_is_newer_is_refused_in_words_and_left_alone(tmp_path: Path
         connection.execute(text("update churnml_schema set version = 99"))
     before = dump(seen(url))
     with pytest.raises(
-        ChurnmlError, match=r"version 99\. This churnml expects version 6 or an older"
+        ChurnmlError, match=r"version 99\. This churnml expects version 7 or an older"
     ):
         open_store(url)
     assert dump(seen(url)) == before
