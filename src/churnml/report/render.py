@@ -31,7 +31,7 @@ def render(data: ReportData) -> str:
             w=words,
             parts=parts_of(data, words),
             # Our own file, not a user's text: the only thing that is let through unescaped.
-            css=Markup(_read("page.css")),
+            css=Markup(_read("page.css") + _on_paper(data, words)),
         )
     )
 
@@ -39,6 +39,24 @@ def render(data: ReportData) -> str:
 def render_json(data: ReportData) -> bytes:
     """The report's data as JSON: every number of the page, money in minor units."""
     return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _on_paper(data: ReportData, words: Words) -> str:
+    """What only paper says: whose report of when each sheet is, its number, that something is folded up."""
+    day = words.day(data.as_of or data.created_at.date())
+    whose = css_text(f"{data.company} · {words.text('page.title')} · {day}")
+    return (
+        "@media print { @page {\n"
+        f"  @bottom-left {{ content: {whose}; }}\n"
+        '  @bottom-right { content: counter(page) " / " counter(pages); }\n'
+        f"}} details:not([open]) > summary::after {{ content: {css_text(words.text('page.folded'))}; }} }}\n"
+    )
+
+
+def css_text(text: str) -> str:
+    """A text as CSS takes it, with nothing in it that could end the string, the style or its element."""
+    plain = (c if c.isascii() and (c.isalnum() or c == " ") else f"\\{ord(c):06x}" for c in text)
+    return f'"{"".join(plain)}"'
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ figure's words; the numbers stand in a table beside it (docs/decisions/0026)."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ _CONFIG: dict[str, Any] = {
         "symbolType": "square",
         "symbolStrokeWidth": 0,
         "columnPadding": 14,
+        "rowPadding": 6,
     },
     "text": {"color": "var(--soft)", "fontSize": 12},
     "rule": {"color": "var(--line-strong)"},
@@ -50,6 +52,8 @@ _CONFIG: dict[str, Any] = {
     "bar": {"color": "var(--up)"},
     "range": {"category": ["var(--up)", "var(--down)", "var(--up-2)", "var(--down-2)"]},
 }
+_IN_ONE_ROW, _KEY_ROW = 2, 22
+_WIDE_LETTERS = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 _numbers = count()
 
 
@@ -81,8 +85,19 @@ def figure(
         title,
         spoken,
         draw({**spec, "width": wide, "height": height}),
-        draw({**(narrow or spec), "width": small, "height": height}),
+        _draw_narrow(narrow or spec, small, height),
     )
+
+
+def _draw_narrow(spec: Mapping[str, Any], width: int, height: int) -> Markup:
+    """The picture for phones: a long key stands in two columns and takes its own height."""
+    named = spec.get("encoding", {}).get("color", {}).get("scale", {}).get("domain", ())
+    if len(named) <= _IN_ONE_ROW:
+        return draw({**spec, "width": width, "height": height})
+    rows = math.ceil(len(named) / 2)
+    config = {**_CONFIG, "legend": {**_CONFIG["legend"], "columns": 2}}
+    taller = height + _KEY_ROW * (rows - 1)
+    return draw({**spec, "width": width, "height": taller, "config": config})
 
 
 def draw(spec: Mapping[str, Any]) -> Markup:
@@ -92,7 +107,13 @@ def draw(spec: Mapping[str, Any]) -> Markup:
     whole = {
         "$schema": _SCHEMA,
         "autosize": {"type": "fit", "contains": "padding"},
-        "padding": 2,
+        # Chinese and Japanese are measured narrower than a browser draws them, where no such font is.
+        "padding": {
+            "left": 4,
+            "right": 24 if _WIDE_LETTERS.search(str(spec)) else 4,
+            "top": 4,
+            "bottom": 4,
+        },
         "config": _CONFIG,
         **spec,
     }

@@ -87,6 +87,11 @@ class Desk:
         self.answers = Cache()
 
     @property
+    def folder(self) -> Path:
+        """The project's."""
+        return self._folder
+
+    @property
     def present(self) -> Held:
         """The state as it was when somebody last looked. Takes no time."""
         return self._held

@@ -9,6 +9,7 @@ from churnml.serve import (
     book,
     history,
     notes,
+    report,
     score,
     usage,
     what_if,
@@ -24,5 +25,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *score.ENDPOINTS,
     *actions.ENDPOINTS,
     *notes.ENDPOINTS,
+    *report.ENDPOINTS,
     *about.ENDPOINTS,
 )

@@ -20,6 +20,7 @@ from churnml.stages.carry import NAME as CARRY
 from churnml.stages.kept_files import TABLES, TEXTS, clear, mentions, rows_of, tables_in
 from churnml.stages.key import known_key
 from churnml.stages.project import Project
+from churnml.stages.report_shelf import KINDS, naming
 from churnml.store.store import open_store
 from churnml.training.learned_from import learned
 
@@ -171,11 +172,25 @@ def _in_files(
             if erase:
                 clear(path, account_id)
             yield Kept(_shown(project, path), rows, "rows erased")
+    if user_id is None:
+        yield from _in_reports(project, account_id, erase)
+
+
+def _in_reports(project: Project, account_id: str, erase: bool) -> Iterator[Kept]:
+    again = "removed; churnml report writes it anew"
     report = project.folder / OWN_REPORT
-    if user_id is None and report.is_file() and mentions(report, account_id):
+    if report.is_file() and mentions(report, account_id):
+        # Nobody can search a PDF: it says what its page says.
+        for path in (report.with_suffix(".pdf"), report):
+            if path.is_file():
+                if erase:
+                    path.unlink(missing_ok=True)
+                yield Kept(_shown(project, path), None, again)
+    for one in naming(project.folder, account_id):
+        files = [one.file(kind) for kind in KINDS if one.file(kind).is_file()]
         if erase:
-            report.unlink(missing_ok=True)
-        yield Kept(_shown(project, report), None, "removed; churnml report writes it anew")
+            one.remove()
+        yield from (Kept(_shown(project, path), None, again) for path in files)
 
 
 def _run_folders(project: Project) -> tuple[list[Path], list[str]]:

@@ -17,7 +17,7 @@ from churnml.report.data import ReportData
 from churnml.report.drivers import build_drivers
 from churnml.report.papers import Papers, TableCoverage
 from churnml.report.quarter import build_quarter, lead_of
-from churnml.report.render import render
+from churnml.report.render import render, render_json
 from churnml.report.simulation import shared_of
 from churnml.report.trust import (
     CalibrationBin,
@@ -36,6 +36,7 @@ from churnml.stages.report_drivers import told_of as drivers_told
 from churnml.stages.report_ledger import movements_of
 from churnml.stages.report_quarter import beside_of
 from churnml.stages.report_renewals import forecasts_of, keep_forecasts, renewals_of
+from churnml.stages.report_shelf import Shelved, keep_pdf, keep_report
 from churnml.stages.report_sources import Sources, report_sources
 from churnml.stages.report_trust import record_of
 from churnml.store.rows import Alias
@@ -59,7 +60,8 @@ def write_report(
     with_names: bool = False,
 ) -> Written:
     """Write the report as one self-contained HTML file; with_pdf: also as a PDF of the same name.
-    with_names: with the accounts' display names. What it forecasts is kept in the store.
+    with_names: with the accounts' display names. What it forecasts is kept in the store; page, data and
+    PDF are kept for the service under `reports/`.
 
     Raises: as `report_data`; ConfigError without a browser for the PDF, before anything is written.
     """
@@ -69,11 +71,23 @@ def write_report(
     )
     html = render(data).encode()
     write_whole(out, lambda path: path.write_bytes(html))
+    # A challenger's numbers are for those who compare models: the service doesn't show them.
+    shelf = _shelve(project, data, as_of, with_names, html) if alias == "champion" else None
     if chromium is None:
         return Written(data, (out,))
     pdf = out.with_suffix(".pdf")
     print_pdf(out, pdf, chromium)
+    if shelf is not None:
+        keep_pdf(shelf, pdf)
     return Written(data, (out, pdf))
+
+
+def _shelve(
+    project: Project, data: ReportData, as_of: datetime | None, with_names: bool, html: bytes
+) -> Shelved:
+    through = date.fromisoformat(data.papers.versions["data_through"])
+    day = as_of.date() if as_of else data.as_of or through
+    return keep_report(project.folder, day, data.language, with_names, html, render_json(data))
 
 
 def report_data(

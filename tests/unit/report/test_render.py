@@ -13,7 +13,7 @@ import pytest
 from churnml.config import LANGUAGES
 from churnml.report.data import ReportData
 from churnml.report.movements import LedgerMonth
-from churnml.report.render import render
+from churnml.report.render import css_text, render
 from churnml.report.trust import Evaluation, Metric, Scorer
 from churnml.report.words import texts_of
 from churnml.store.rows import ScoreRow
@@ -205,3 +205,11 @@ def test_no_language_lacks_a_word_or_a_number() -> None:
             for name in words if isinstance(words, dict) else ():
                 wanted, found = (set(places.findall(texts[c][section][name])) for c in ("en", code))
                 assert found == wanted, (code, section, name)
+
+
+def test_a_text_in_the_style_can_neither_end_its_string_nor_the_style() -> None:
+    told = css_text('a"b</style><script>\\ é\n株')
+    assert (
+        told
+        == '"a\\000022b\\00003c\\00002fstyle\\00003e\\00003cscript\\00003e\\00005c \\0000e9\\00000a\\00682a"'
+    )

@@ -245,3 +245,25 @@ def test_a_key_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
     (tmp_path / KEY_FILE).mkdir()
     with pytest.raises(ChurnmlError, match="cannot be read"):
         project_key(project_of(tmp_path))
+
+
+def test_reports_that_name_the_account_go_with_their_pdf_and_the_others_stay(
+    churnml: Any, folder: Path
+) -> None:
+    (folder / "report.pdf").write_bytes(b"%PDF")
+    kept = folder / "reports"
+    kept.mkdir()
+    for name, text in (("2024-03-04-en", GONE), ("2024-02-26-en", STAYS)):
+        (kept / f"{name}.html").write_text("<p>", encoding="utf-8")
+        (kept / f"{name}.json").write_text(json.dumps({"account_id": text}), encoding="utf-8")
+        (kept / f"{name}.pdf").write_bytes(b"%PDF")
+    looked = json.loads(churnml("forget", GONE, "--dry-run", "--json", cwd=folder))
+    assert {"report.pdf", "report.html", "reports/2024-03-04-en.pdf"} <= {
+        part["where"] for part in looked["kept"]
+    }
+    assert (kept / "2024-03-04-en.pdf").is_file()
+    churnml("forget", GONE, "--yes", cwd=folder)
+    assert not (folder / "report.pdf").exists()
+    assert sorted(path.name for path in kept.iterdir()) == [
+        "2024-02-26-en.html", "2024-02-26-en.json", "2024-02-26-en.pdf",
+    ]  # fmt: skip
