@@ -1,291 +1,395 @@
-"""Writes docs/api.md: `python docs/make_api.py PROJECT`, a project with champions and books of two dates.
+"""Writes docs/api.md: `python docs/make_api.py PROJECT`, the project that `churnml demo` left.
 
-Asks the app that the service mounts, over the project, and sets its real answers into the page. Owns
-the page's words; the answers are the app's. Long lists and texts are cut, and say so with an ellipsis."""
+Copies the project, scores the copy at two dates, opens its actions, makes two keys, and asks the app that
+the service answers by. What an endpoint is and takes comes from the OpenAPI document, the answers from the
+app; the words between them lie in api_words.py. Long lists and texts are cut, and say so with an ellipsis."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
+import shutil
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from starlette.testclient import TestClient
 
+sys.path.insert(0, str(Path(__file__).parent))
+from api_words import BESIDE, HEALTH, MORE, STATUSES, WORDS
+
 from churnml.serve.app import build_app
 from churnml.serve.desk import Desk
-from churnml.stages.project import open_project
-from churnml.store.store import open_store
+from churnml.serve.openapi import COMMON, REFUSALS, document
+from churnml.serve.routes import ENDPOINTS
+from churnml.stages.keys import create
+from churnml.stages.project import Project, open_project
+from churnml.stages.score import score
+from churnml.stages.tick import run_tick
+from churnml.store.store import Store, open_store, sqlite_url
 
 PAGE = Path(__file__).with_name("api.md")
-MOST_ITEMS, MOST_LETTERS = 2, 160
-JSON = {"Content-Type": "application/json"}
+EARLIER_DAYS = 56
+MOST_ITEMS, MOST_LETTERS, WIDTH = 2, 150, 112
+JSON = "application/json"
+Document = Mapping[str, Any]
 
 
-def ask(client: TestClient, method: str, path: str, body: Any = None) -> str:
-    """One request and its answer as Markdown."""
-    data = body if isinstance(body, str) else json.dumps(body) if body else None
-    answer = client.request(method, path, content=data, headers=JSON if data else {})
-    kind = answer.headers["content-type"]
-    lines = ["```console", f"$ curl -s {_curl(method, path, data)}", "```", ""]
-    lines.append(f"`{answer.status_code}` `{kind}`")
-    if "json" in kind:
-        lines += ["", "```json", json.dumps(cut(answer.json()), indent=1, ensure_ascii=False)]
+# --- What the OpenAPI document says ---------------------------------------------------------------
+
+
+def route_table(told: Document) -> str:
+    """All routes with what they are for, in the document's order; health is BentoML's."""
+    rows = [
+        f"| `{method.upper()} {path}` | {_scope(operation)} | {operation['summary']} |"
+        for path, method, operation in operations(told)
+    ]
+    rows += [f"| `GET {path}` | none | {what} |" for path, (what, _) in HEALTH.items()]
+    return "\n".join(["| route | scope | answers |", "|---|---|---|", *rows])
+
+
+def operations(told: Document) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """(path, method, operation) of every endpoint."""
+    for path, by_method in told["paths"].items():
+        for method, operation in by_method.items():
+            yield path, method, operation
+
+
+def endpoint_words(told: Document, path: str, method: str) -> str:
+    """The part of the page that says what an endpoint is, takes and answers."""
+    operation = told["paths"][path][method]
+    parts = [f"## {method.upper()} {path}", operation["summary"] + ".", operation["description"]]
+    if operation["operationId"] in BESIDE:
+        parts.append(BESIDE[operation["operationId"]].strip())
+    parameters = operation.get("parameters", ())
+    if parameters:
+        rows = [
+            f"| `{one['name']}` | {_kind(told, one['schema'])} | {_cell(one.get('description', ''))} |"
+            for one in parameters
+        ]
+        parts.append("\n".join(["| parameter | is | says |", "|---|---|---|", *rows]))
+    if "requestBody" in operation:
+        body = operation["requestBody"]["content"][JSON]["schema"]
+        rows = [row for variant in _variants(told, body) for row in _fields(told, variant)]
+        parts.append("\n".join(["| body | is | says |", "|---|---|---|", *dict.fromkeys(rows)]))
+    own = [status for status in operation["responses"] if int(status) not in COMMON]
+    parts.append(f"Answers {', '.join(own)}, or what any endpoint may refuse with.")
+    return "\n\n".join(parts)
+
+
+def _scope(operation: Mapping[str, Any]) -> str:
+    found = re.search(r"Needs the scope `(\w+)`", operation["description"])
+    return found[1] if found else "none"
+
+
+def _resolved(told: Document, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" in schema:
+        return told["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _variants(told: Document, schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    schema = _resolved(told, schema)
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if not choices:
+        return [schema]
+    return [found for choice in choices for found in _variants(told, choice)]
+
+
+def _fields(told: Document, variant: Mapping[str, Any]) -> Iterator[str]:
+    for name, schema in variant.get("properties", {}).items():
+        needed = "" if name in variant.get("required", ()) else ", optional"
+        shown = f'`"{name}": "{schema["const"]}"`' if "const" in schema else f"`{name}`"
+        yield f"| {shown} | {_kind(told, schema)}{needed} | {_cell(schema.get('description', ''))} |"
+
+
+def _kind(told: Document, schema: Mapping[str, Any]) -> str:
+    """What a value may be, in a few words."""
+    schema = _resolved(told, schema)
+    kinds = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    if "anyOf" in schema:
+        named = [_kind(told, one) for one in kinds if one]
+        return " or ".join(dict.fromkeys(named)) or "anything"
+    if "const" in schema:
+        return "as it stands"
+    if "enum" in schema:
+        said = ", ".join(f"`{value}`" for value in schema["enum"])
+    elif schema.get("type") == "array":
+        said = "any of " + _kind(told, schema["items"])
+    elif schema.get("type") == "object":
+        inner = schema.get("additionalProperties")
+        said = "numbers by name" if inner == {"type": "number"} else "an object"
     else:
-        own = [line for line in answer.text.splitlines() if "churnml_requests_total{" in line]
-        lines += ["", "```", *own[:MOST_ITEMS], "…"]
-    return "\n".join([*lines, "```"])
+        words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
+        dates = {"date": "day, `2024-03-31`", "date-time": "moment, `2024-03-31T12:00:00Z`"}
+        said = dates.get(schema.get("format", "")) or words.get(schema.get("type", ""), "anything")
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        said += f", {low:,} to {high:,}"
+    if schema.get("default") not in (None, [], ()):
+        said += f"; default `{json.dumps(schema['default']).strip(chr(34))}`"
+    return said
 
 
-def ask_for_change(client: TestClient, path: str) -> str:
-    """The same for why a score changed: the rest of the answer stands on the page already."""
-    answer = client.get(path)
-    first = answer.json()["scores"][0]
-    shown = {"…": "as without since", "scores": [{"target": first["target"], "…": "as without since",
-             "change": cut(first["change"])}, "…"]}  # fmt: skip
-    lines = ["```console", f"$ curl -s {_curl('GET', path, None)}", "```", ""]
-    lines += [f"`{answer.status_code}` `{answer.headers['content-type']}`", "", "```json"]
-    return "\n".join([*lines, json.dumps(shown, indent=1, ensure_ascii=False), "```"])
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _curl(method: str, path: str, data: str | None) -> str:
-    told = f"'http://127.0.0.1:3000{path}'"
-    if data:
-        told += f" -H 'Content-Type: application/json' \\\n    -d '{data}'"
-    return told if method in ("GET", "POST") else f"-X {method} {told}"
+# --- What the app answers -------------------------------------------------------------------------
 
 
-def cut(value: Any) -> Any:
+class Asker:
+    """Asks the app and writes down how. keys: by the name of the variable that a reader has them in."""
+
+    def __init__(self, client: TestClient, keys: Mapping[str, str]):
+        self._client = client
+        self._keys = keys
+
+    def get(self, method: str, path: str, body: Any = None, key: str | None = "KEY", **headers: str) -> Any:
+        """The answer itself."""
+        data = body if isinstance(body, str) else json.dumps(body) if body is not None else None
+        given = {name.replace("_", "-"): text for name, text in headers.items()}
+        if data is not None:
+            given.setdefault("Content-Type", JSON)
+        if key is not None:
+            given["Authorization"] = f"Bearer {self._keys.get(key, key)}"
+        # The trace of a request is chance; the page is to be the same when it is made again.
+        trace = hashlib.sha256(f"{method} {path} {data}".encode()).hexdigest()
+        given["traceparent"] = f"00-{trace[:32]}-{trace[:16]}-01"
+        return self._client.request(method, path, content=data, headers=given)
+
+    def shown(
+        self, method: str, path: str, body: Any = None, key: str | None = "KEY", show: Sequence[str] = (),
+        only: Sequence[str] = (), part: Callable[[Any], Any] | None = None, **headers: str,
+    ) -> str:  # fmt: skip
+        """One request and its answer as Markdown. show: headers to show. only, part: less than the answer."""
+        answer = self.get(method, path, body, key, **headers)
+        kind = answer.headers.get("content-type", "")
+        said = [f"`{answer.status_code}`", *([f"`{kind}`"] if kind else [])]
+        said += [f"`{name}: {_short(answer.headers[name])}`" for name in show]
+        lines = ["```console", f"$ {_curl(method, path, body, key, headers)}", "```", "", " ".join(said)]
+        if "json" in kind:
+            value = part(answer.json()) if part else answer.json()
+            chosen = {name: value[name] for name in only or value}
+            if len(chosen) < len(value):
+                chosen["…"] = "…"
+            lines += ["", "```json", dump(cut(chosen)), "```"]
+        elif answer.content and kind.startswith("text/"):
+            rows = answer.text.splitlines()
+            wanted = [row for row in rows if "churnml_requests_total{" in row] or rows
+            lines += ["", "```", *(_short(row, WIDTH) for row in wanted[:3]), "…", "```"]
+        return "\n".join(lines)
+
+
+def _curl(method: str, path: str, body: Any, key: str | None, headers: Mapping[str, str]) -> str:
+    parts = ["curl -s", *(["-X " + method] if method not in ("GET", "POST") else [])]
+    if key is not None:
+        parts.append(f'-H "Authorization: Bearer ${key}"' if key.isupper() else f"-H 'Authorization: Bearer {key}'")
+    parts += [f"-H '{name.replace('_', '-')}: {text}'" for name, text in headers.items()]
+    parts.append(f'"$URL{path}"')
+    if body is not None:
+        data = body if isinstance(body, str) else json.dumps(body)
+        kind = "" if "Content_Type" in headers else f"-H 'Content-Type: {JSON}' "
+        parts.append(f"\\\n    {kind}-d '{data}'")
+    return " ".join(parts)
+
+
+def cut(value: Any, depth: int = 0) -> Any:
     """The value with long lists and texts shortened."""
     if isinstance(value, dict):
-        return {key: cut(item) for key, item in value.items()}
+        return {key: cut(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        kept = [cut(item) for item in value[:MOST_ITEMS]]
-        return [*kept, "…"] if len(value) > MOST_ITEMS else kept
-    if isinstance(value, str) and len(value) > MOST_LETTERS:
-        return value[:MOST_LETTERS].rstrip() + " …"
-    return round(value, 6) if isinstance(value, float) else value
+        most = MOST_ITEMS if depth < 3 else 1
+        flat = [item for item in value if isinstance(item, str | int | float)]
+        most = 6 if len(flat) == len(value) and len(str(flat)) < WIDTH else most
+        kept = [cut(item, depth + 1) for item in value[:most]]
+        return [*kept, "…"] if len(value) > most else kept
+    if isinstance(value, str):
+        return _short(value)
+    return round(value, 4) if isinstance(value, float) else value
 
 
-def supposed(client: TestClient, accounts: list[str]) -> str:
-    """What would have to be true of the first of these accounts for which there is a way."""
+def _short(text: str, most: int = MOST_LETTERS) -> str:
+    return text if len(text) <= most else text[:most].rstrip() + " …"
+
+
+def dump(value: Any, indent: int = 0) -> str:
+    """JSON that breaks only what is too long for a line."""
+    whole = json.dumps(value, ensure_ascii=False)
+    if len(whole) + indent <= WIDTH or not isinstance(value, dict | list) or not value:
+        return whole
+    inner = " " * (indent + 1)
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key, ensure_ascii=False)}: {dump(item, indent + 1)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(inner + part for part in _filled(parts, WIDTH - indent)) + "\n" + " " * indent + "}"
+    parts = [dump(item, indent + 1) for item in value]
+    return "[\n" + ",\n".join(inner + part for part in parts) + "\n" + " " * indent + "]"
+
+
+def _filled(parts: Sequence[str], width: int) -> Iterator[str]:
+    """Short members share a line."""
+    line = ""
+    for part in parts:
+        if line and ("\n" in part or "\n" in line or len(line) + len(part) + 2 > width):
+            yield line
+            line = ""
+        line = f"{line}, {part}" if line else part
+    if line:
+        yield line
+
+
+# --- The page -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[Asker, Store, datetime]]:
+    """The app over a copy of a project, scored at two dates, and the clock at the day after."""
+    os.environ.pop("CHURNML_STORE_URL", None)  # else the copy would write to somebody's store
+    given = open_project(folder)
+    if given.config.store.url:
+        sys.exit(f"{folder}: it has a store of its own. Expected what `churnml demo` makes.")
+    store = open_store(given.store_url)
+    dates = store.dates()
+    store.close()
+    if not dates:
+        sys.exit(f"{folder}: nothing was scored. Expected what `churnml demo` makes. Run it.")
+    newest = dates[-1]
+    now = newest + timedelta(days=1, hours=9)
+    with TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "demo"
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("store.db*", "mlflow.db", "mlartifacts"))
+        project: Project = replace(open_project(copy), now=now)
+        score(project, as_of=newest - timedelta(days=EARLIER_DAYS))
+        score(project, as_of=newest)
+        run_tick(project, at=now)
+        keys = {name: create(project, name, scope).text for name, scope in (("KEY", "read"), ("ACT", "act"))}
+        desk = Desk(copy, now=lambda: now + timedelta(hours=1))
+        desk.held(at_once=True)
+        store = open_store(sqlite_url(copy / "store.db"))
+        try:
+            client = TestClient(build_app(desk), raise_server_exceptions=False)  # type: ignore[arg-type]
+            yield Asker(client, keys), store, newest
+        finally:
+            store.close()
+            desk.close()
+
+
+def answers(ask: Asker, store: Store, newest: datetime) -> dict[str, str]:
+    """The real answers, by the name of their place in the page."""
+    listed = ask.get("GET", "/v1/accounts?limit=200").json()["accounts"]
+    ids = [one["account_id"] for one in listed]
+    live = ask.get("GET", "/v1/actions?limit=1000").json()["actions"]
+    # The most MRR at risk, of those about whom something is to be done.
+    action = next(one for name in ids for one in live if one["account_id"] == name)
+    account, own = f"/v1/accounts/{action['account_id']}", f"/v1/actions/{action['action_id']}"
+    changed = max(listed, key=lambda one: one["scores"][0]["change"] or 0)["account_id"]
+    since = f"{newest - timedelta(days=EARLIER_DAYS):%Y-%m-%d}"
+    cursor = ask.get("GET", "/v1/accounts?limit=2").json()["next_cursor"]
+    tag = ask.get("GET", account).headers["etag"]
+    known = store.account(action["account_id"]).account.features
+    names = ("events_28d_per_week", "events_change_28d_share", "days_to_renewal", "mrr", "segment")
+    row = {name: known[name] for name in names if known.get(name) is not None}
+    rows = [{"account_id": "x", "features": row}, {"account_id": "y", "features": {"mrr": "much", "luck": 1}}]
+    way = way_of(ask, ids)
+    note = {"kind": "wish", "topic": "reporting", "text": "a weekly export for their board"}
+    done = {"do": "done", "outcome": "they are content again"}
+    before = f"{newest + timedelta(days=120):%Y-%m-%d}"
+    told = {
+        "unnamed": ask.shown("GET", "/v1/models", key=None),
+        "parameter": ask.shown("GET", "/v1/accounts?colour=red"),
+        "body": ask.shown("POST", "/v1/score", {"accounts": "A1", "colour": 1}),
+        "first": ask.shown("GET", "/v1/accounts?limit=2", show=["link"], only=["total", "next_cursor"]),
+        "second": ask.shown("GET", f"/v1/accounts?limit=2&cursor={cursor}", only=["total"]),
+        "again": ask.shown("GET", account, If_None_Match=tag),
+        "csv": ask.shown(
+            "GET", "/v1/accounts?tier=high&tier=critical", Accept="text/csv", show=["run-id", "created-at"]
+        ),
+        "score_rows": ask.shown("POST", "/v1/score", {"target": "churn", "rows": rows}),
+        "since": ask.shown(
+            "GET", f"/v1/accounts/{changed}?since={since}", part=lambda one: of_first_score(one, "change_since")
+        ),
+        "goal": ask.shown("POST", way.path, {"target": "churn", "goal": way.goal}),
+    }
+    shown = {
+        "listAccounts": ask.shown("GET", f"/v1/accounts?tier=high&renews_before={before}&limit=1"),
+        "addNote": ask.shown("POST", f"{account}/notes", note, key="ACT"),
+        "getAccount": ask.shown("GET", account, key="ACT"),
+        "askWhatIf": ask.shown("POST", way.path, {"target": "churn", "levers": way.levers}),
+        "getHistory": ask.shown("GET", f"/v1/accounts/{changed}/history?target=churn&limit=2"),
+        "getUsage": ask.shown("GET", f"{account}/usage"),
+        "score": ask.shown(
+            "POST", "/v1/score?lang=ja", {"target": "churn", "accounts": [ids[1], "nobody"]}
+        ),
+        "accountActions": ask.shown("GET", f"{account}/actions?lang=zh"),
+        "listActions": ask.shown("GET", f"/v1/actions?csm_id={action['csm_id']}&limit=1"),
+        "changeAction": ask.shown("POST", own, done, key="ACT"),
+        "again_done": ask.shown("POST", own, done, key="ACT"),
+        "getAction": ask.shown("GET", own),
+        "closeNote": ask.shown("POST", "/v1/notes/1/close", {"how": "shipped in March"}, key="ACT"),
+        "listModels": ask.shown("GET", "/v1/models"),
+        "getMetrics": ask.shown("GET", "/metrics"),
+    }
+    return {**told, **shown}
+
+
+def of_first_score(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One part of the first score: the rest of such an answer stands on the page already."""
+    first = answer["scores"][0]
+    return {"scores": [{"target": first["target"], name: first[name], "…": "…"}, "…"], "…": "…"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """An account for which there is a way to a better tier: levers that lead there."""
+
+    path: str
+    goal: float
+    levers: dict[str, float]
+
+
+def way_of(ask: Asker, accounts: Sequence[str]) -> Way:
+    """The first of these accounts for which there is a way; exits in words without one."""
     for account in accounts:
-        path = f"/v1/accounts/{account}?what_if=true"
-        scores = client.get(path).json()["scores"]
-        found = next(score["what_if"] for score in scores if score["target"] == "churn")
-        if found["status"] == "reached":
-            told = json.dumps({"what_if": cut(found)}, indent=1, ensure_ascii=False)
-            return (
-                f"```console\n$ curl -s {_curl('GET', path, None)} |\n"
-                "    jq '.scores[] | select(.target == \"churn\") | {what_if}'\n```\n\n"
-                f"```json\n{told}\n```"
-            )
+        scores = ask.get("GET", f"/v1/accounts/{account}?what_if=true").json()["scores"]
+        found = next((one["what_if"] for one in scores if one["target"] == "churn"), None)
+        if found is None or found["status"] != "reached":
+            continue
+        moves = found["alternatives"][0]["steps"][0]["moves"][:2]
+        levers = {move["feature"]: round(move["after"], 1) for move in moves}
+        return Way(f"/v1/accounts/{account}/what-if", found["goal"], levers)
     sys.exit("what_if: no account of the book has a way to a better tier. Make the demo again.")
 
 
-def page(
-    client: TestClient, urgent: list[str], changed: str, row: dict[str, Any], since: str
-) -> str:
-    """The whole page, over a client of the app.
-
-    urgent: accounts, the most urgent first. changed: one whose score changed since.
-    """
-    account, other = urgent[:2]
-    return WORDS.format(
-        account=ask(client, "GET", f"/v1/accounts/{account}"),
-        change=ask_for_change(client, f"/v1/accounts/{changed}?since={since}"),
-        supposed=supposed(client, urgent),
-        accounts=ask(
-            client, "POST", "/v1/score?lang=ja", {"target": "churn", "accounts": [other, "nobody"]}
-        ),
-        rows=ask(
-            client, "POST", "/v1/score", {"target": "churn", "rows": [{"account_id": "x", **row}]}
-        ),
-        models=ask(client, "GET", "/v1/models"),
-        metrics=ask(client, "GET", "/metrics"),
-        refused=ask(
-            client, "POST", "/v1/score",
-            {"rows": [{"account_id": "x", "features": {"mrr": "much", "luck": 1}}], "colour": 1},
-        ),
-        torn=ask(client, "POST", "/v1/score", '{"accounts": ["a'),
-        missing=ask(client, "GET", "/v1/accounts/nobody"),
-        earlier=ask(client, "GET", f"/v1/accounts/{account}?since=2001-01-01"),
-        method=ask(client, "DELETE", "/v1/models"),
-    )  # fmt: skip
+def page(told: Document, found: Mapping[str, str]) -> str:
+    """The whole page, from the document and the answers."""
+    sections = []
+    for path, method, operation in operations(told):
+        parts = [endpoint_words(told, path, method), found.get(operation["operationId"], "")]
+        parts += [found[name] for name in MORE.get(operation["operationId"], ())]
+        sections.append("\n\n".join(part for part in parts if part))
+    sections += [f"## GET {path}\n\n{words}" for path, (_, words) in HEALTH.items()]
+    filled = {"routes": route_table(told), "statuses": status_table(), "endpoints": "\n\n".join(sections)}
+    text = re.sub(r"<<(\w+)>>", lambda place: {**found, **filled}[place[1]], WORDS)
+    return text.rstrip() + "\n"
 
 
-WORDS = """\
-# The service over HTTP
-
-Written by `python docs/make_api.py PROJECT` from the answers of the app that the service mounts, over the
-project that `churnml demo` makes, scored at an earlier date too. Don't edit this page: change the words in
-`docs/make_api.py` and run it again. In answers, `…` stands where a long list or text was cut.
-
-`churnml serve --project PROJECT` listens on 127.0.0.1 alone and asks nobody who they are: put whatever
-your company trusts in front of it. It reads the champions in `bundles/`, the score store and
-`churnml.toml`, and neither MLflow nor the tables. A champion that is promoted meanwhile is taken up
-within seconds.
-
-| route | answers |
-|---|---|
-| `POST /v1/score` | scores, reasons and actions of accounts in the book, or of feature rows |
-| `GET /v1/accounts/{{account_id}}` | all that the last book says about one account, and why it changed |
-| `GET /v1/models` | the champions: versions, metrics, features, cards |
-| `GET /metrics` | counts and durations of requests, for Prometheus |
-| `GET /livez` | whether the process lives |
-| `GET /readyz` | whether it can score: 503 without a champion |
-
-Bodies are JSON in UTF-8. Moments are UTC. `?lang=en`, `zh` or `ja` chooses the language of reasons and
-actions; the default is `language` in `churnml.toml`.
-
-Every score carries its papers: the model's version, window (`lead_days`, `horizon_days`), the snapshot
-(`as_of`), how far the data went (`data_through`), and whether they are older than
-`serve.stale_after_days` (`stale`). Missing is never green: without enough data `probability` is null,
-`tier` is `unknown` and `status` is `too_little_data`.
-
-`outlook` stands beside a probability: its interval (`low`, `high`); shorter windows (`within_days`, in days
-after the lead, never falling); `days_until` by which 10, 50 and 90 of 100 such accounts have the outcome,
-null where that lies beyond the window; `contract_binds`: the contract cannot end inside the window, which
-is what the probability says; `unlike_training`: more of its numbers lie outside what the model has seen
-than is usual.
-
-A reason's `contribution` is in log-odds of the outcome; `protective` says that it speaks against the
-outcome. It explains the model and promises nothing about what an action would change.
-
-## GET /v1/accounts/{{account_id}}
-
-{account}
-
-`?since=2024-03-31` adds to each score its `change`: a ledger from the newest book up to that date to this
-one. `points` are percentage points; those of `parts` are exact and sum to the difference of the two
-probabilities, as their `log_odds` sum to the difference of the log-odds. A part's `kind` is `driver` (its
-features moved; `moves` say from what to what), `contract` (it binds now, or no longer does), `model`,
-`calibration`, or both in one (`model_and_calibration`, where no more is known of the older score). `lines`
-are the same in words, rounded so that what is shown adds up too. Where nothing can be told `untold` says
-why (`too_little_data_then`, `too_little_data_now`, `not_scored_then`, `model_gone`, `row_differs`) and
-`notes` say it in words; `notes` also state another window, and numbers that the older book lacks.
-
-{change}
-
-`?what_if=true` adds `what_if` to each score: what would have to be true of the account for a better tier.
-`goal` is the probability to come below (to reach, for expansion). `alternatives` are at most three, the
-fewest steps first: what each step's levers would be, what `follows` by arithmetic, the model's
-probability of such an account, and the `share` of accounts that started alike and moved as far, in all
-steps at once, within `days`. Nothing goes farther than accounts have moved. It is what the model would
-say of such an account, and promises nothing.
-
-`status` is `reached`; `infeasible`, with what comes `nearest`; `already` (in the best tier); or why
-nothing can be said: `contract_binds`, `too_little_data`, `other_model` (the score is not the
-champion's), `not_learned` (a model of before there were what-ifs), `no_pairs` (snapshots too far apart).
-`stopped`: nobody has used the product for four weeks, so its use is not moved.
-
-{supposed}
-
-## POST /v1/score
-
-At most 1,000 items and 1,000,000 bytes. Give either `accounts` or `rows`; `target` is optional. A wrong
-request is refused whole. The answers keep the order of the request.
-
-By `accounts` the book is read: what was told the CSM is told again, in any language. An account that the
-book does not hold is no fault of the request: its `status` is `not_found`.
-
-{accounts}
-
-By `rows` features are scored now, by the names of [features.md](features.md); `GET /v1/models` lists
-those that each model uses. Null says that there is none; one that is left out is
-scored alike and never told as a reason. `as_of`, `data_through` and `stale` are null, since the caller
-alone knows of when the row is.
-
-{rows}
-
-## GET /v1/models
-
-{models}
-
-## GET /livez
-
-200 as long as the process lives.
-
-## GET /readyz
-
-200 when it can score; 503 while there is no champion.
-
-## GET /metrics
-
-Labels are routes, never raw paths: `churnml_requests_total` by method, route and status, and the
-histogram `churnml_request_seconds`.
-
-{metrics}
-
-## What goes wrong
-
-Every refusal is `application/problem+json` (RFC 9457): `title`, `status` and a `detail` in whole
-sentences; 422 adds `errors`, each with where it is and what to do, 50 at most; faults of the shape
-come first, those of targets and features once the shape is right. No answer holds a traceback or a path
-of the server: those stand in its log.
-
-| status | when |
-|---|---|
-| 400 | the body is no JSON |
-| 404 | no such resource, no such account in the book, or no book of the date that `since` names |
-| 405 | the resource does not answer to this method; `Allow` says to which |
-| 413 | the body is too large |
-| 415 | the body is not said to be JSON in UTF-8 |
-| 422 | well-formed, and says something that cannot be: unknown fields or features, NaN, a text for a number |
-| 500 | the service failed; its log says why |
-| 503 | no champion, no configuration or no store yet; `Retry-After` says when to ask again |
-
-{refused}
-
-{torn}
-
-{missing}
-
-{earlier}
-
-{method}
-"""
+def status_table() -> str:
+    """What each refusal means, in the document's words."""
+    rows = [f"| {status} | {says} |" for status, says in {**REFUSALS, **STATUSES}.items()]
+    return "\n".join(["| status | when |", "|---|---|", *rows])
 
 
 def make(folder: Path) -> str:
-    """The page, over a project with a scored book; exits in words without one."""
-    store = open_store(open_project(folder).store_url)
-    book = store.latest_book("churn")
-    rows = [row for row in (book.scores if book else ()) if row.probability is not None]
-    if len(rows) < 2:
-        sys.exit(f"{folder}: no book with scores. Run: churnml score --project {folder}")
-    dates = store.dates()
-    if len(dates) < 2:
-        sys.exit(
-            f"{folder}: one book, of {dates[0]:%Y-%m-%d}. Expected an earlier one too. Run: churnml score "
-            f"--project {folder} --as-of DATE"
-        )
-    told = store.accounts([row.account_id for row in rows], at=dates[-2])
-    before = {
-        name: score.probability
-        for name, earlier in told.items()
-        for score in earlier.scores
-        if score.target == "churn" and score.probability is not None
-    }
-    moved = {
-        row.account_id: (row.probability or 0) - before[row.account_id]
-        for row in rows
-        if row.account_id in before
-    }
-    urgent = sorted(rows, key=lambda row: -(row.probability or 0) * row.mrr)
-    known = store.account(urgent[0].account_id).account.features
-    store.close()
-    names = ("events_28d_per_week", "events_change_28d_share", "days_to_renewal", "mrr", "segment")
-    row = {"features": {name: known[name] for name in names if known.get(name) is not None}}
-    desk = Desk(folder)
-    desk.held(at_once=True)
-    try:
-        client = TestClient(build_app(desk), raise_server_exceptions=False)  # type: ignore[arg-type]
-        accounts = [score.account_id for score in urgent]
-        changed = max(moved, key=lambda name: moved[name])
-        return page(client, accounts, changed, row, f"{dates[-2]:%Y-%m-%d}")
-    finally:
-        desk.close()
+    """The page, over a copy of a demo's project."""
+    with served(folder) as (ask, store, newest):
+        return page(document(ENDPOINTS), answers(ask, store, newest))
 
 
 if __name__ == "__main__":
