@@ -127,7 +127,12 @@ def _kind(told: Document, schema: Mapping[str, Any]) -> str:
         inner = schema.get("additionalProperties")
         said = "numbers by name" if inner == {"type": "number"} else "an object"
     else:
-        words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
+        words = {
+            "string": "text",
+            "integer": "whole number",
+            "number": "number",
+            "boolean": "`true`, `false`",
+        }
         dates = {"date": "day, `2024-03-31`", "date-time": "moment, `2024-03-31T12:00:00Z`"}
         said = dates.get(schema.get("format", "")) or words.get(schema.get("type", ""), "anything")
     low, high = schema.get("minimum"), schema.get("maximum")
@@ -152,7 +157,9 @@ class Asker:
         self._client = client
         self._keys = keys
 
-    def get(self, method: str, path: str, body: Any = None, key: str | None = "KEY", **headers: str) -> Any:
+    def get(
+        self, method: str, path: str, body: Any = None, key: str | None = "KEY", **headers: str
+    ) -> Any:
         """The answer itself."""
         data = body if isinstance(body, str) else json.dumps(body) if body is not None else None
         given = {name.replace("_", "-"): text for name, text in headers.items()}
@@ -174,7 +181,13 @@ class Asker:
         kind = answer.headers.get("content-type", "")
         said = [f"`{answer.status_code}`", *([f"`{kind}`"] if kind else [])]
         said += [f"`{name}: {_short(answer.headers[name])}`" for name in show]
-        lines = ["```console", f"$ {_curl(method, path, body, key, headers)}", "```", "", " ".join(said)]
+        lines = [
+            "```console",
+            f"$ {_curl(method, path, body, key, headers)}",
+            "```",
+            "",
+            " ".join(said),
+        ]
         if "json" in kind:
             value = part(answer.json()) if part else answer.json()
             chosen = {name: value[name] for name in only or value}
@@ -191,7 +204,11 @@ class Asker:
 def _curl(method: str, path: str, body: Any, key: str | None, headers: Mapping[str, str]) -> str:
     parts = ["curl -s", *(["-X " + method] if method not in ("GET", "POST") else [])]
     if key is not None:
-        parts.append(f'-H "Authorization: Bearer ${key}"' if key.isupper() else f"-H 'Authorization: Bearer {key}'")
+        parts.append(
+            f'-H "Authorization: Bearer ${key}"'
+            if key.isupper()
+            else f"-H 'Authorization: Bearer {key}'"
+        )
     parts += [f"-H '{name.replace('_', '-')}: {text}'" for name, text in headers.items()]
     parts.append(f'"$URL{path}"')
     if body is not None:
@@ -227,8 +244,17 @@ def dump(value: Any, indent: int = 0) -> str:
         return whole
     inner = " " * (indent + 1)
     if isinstance(value, dict):
-        parts = [f"{json.dumps(key, ensure_ascii=False)}: {dump(item, indent + 1)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(inner + part for part in _filled(parts, WIDTH - indent)) + "\n" + " " * indent + "}"
+        parts = [
+            f"{json.dumps(key, ensure_ascii=False)}: {dump(item, indent + 1)}"
+            for key, item in value.items()
+        ]
+        return (
+            "{\n"
+            + ",\n".join(inner + part for part in _filled(parts, WIDTH - indent))
+            + "\n"
+            + " " * indent
+            + "}"
+        )
     parts = [dump(item, indent + 1) for item in value]
     return "[\n" + ",\n".join(inner + part for part in parts) + "\n" + " " * indent + "]"
 
@@ -264,12 +290,17 @@ def served(folder: Path) -> Iterator[tuple[Asker, Store, datetime]]:
     now = newest + timedelta(days=1, hours=9)
     with TemporaryDirectory() as scratch:
         copy = Path(scratch) / "demo"
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("store.db*", "mlflow.db", "mlartifacts"))
+        shutil.copytree(
+            folder, copy, ignore=shutil.ignore_patterns("store.db*", "mlflow.db", "mlartifacts")
+        )
         project: Project = replace(open_project(copy), now=now)
         score(project, as_of=newest - timedelta(days=EARLIER_DAYS))
         score(project, as_of=newest)
         run_tick(project, at=now)
-        keys = {name: create(project, name, scope).text for name, scope in (("KEY", "read"), ("ACT", "act"))}
+        keys = {
+            name: create(project, name, scope).text
+            for name, scope in (("KEY", "read"), ("ACT", "act"))
+        }
         desk = Desk(copy, now=lambda: now + timedelta(hours=1))
         desk.held(at_once=True)
         store = open_store(sqlite_url(copy / "store.db"))
@@ -296,7 +327,10 @@ def answers(ask: Asker, store: Store, newest: datetime) -> dict[str, str]:
     known = store.account(action["account_id"]).account.features
     names = ("events_28d_per_week", "events_change_28d_share", "days_to_renewal", "mrr", "segment")
     row = {name: known[name] for name in names if known.get(name) is not None}
-    rows = [{"account_id": "x", "features": row}, {"account_id": "y", "features": {"mrr": "much", "luck": 1}}]
+    rows = [
+        {"account_id": "x", "features": row},
+        {"account_id": "y", "features": {"mrr": "much", "luck": 1}},
+    ]
     way = way_of(ask, ids)
     note = {"kind": "wish", "topic": "reporting", "text": "a weekly export for their board"}
     done = {"do": "done", "outcome": "they are content again"}
@@ -305,15 +339,22 @@ def answers(ask: Asker, store: Store, newest: datetime) -> dict[str, str]:
         "unnamed": ask.shown("GET", "/v1/models", key=None),
         "parameter": ask.shown("GET", "/v1/accounts?colour=red"),
         "body": ask.shown("POST", "/v1/score", {"accounts": "A1", "colour": 1}),
-        "first": ask.shown("GET", "/v1/accounts?limit=2", show=["link"], only=["total", "next_cursor"]),
+        "first": ask.shown(
+            "GET", "/v1/accounts?limit=2", show=["link"], only=["total", "next_cursor"]
+        ),
         "second": ask.shown("GET", f"/v1/accounts?limit=2&cursor={cursor}", only=["total"]),
         "again": ask.shown("GET", account, If_None_Match=tag),
         "csv": ask.shown(
-            "GET", "/v1/accounts?tier=high&tier=critical", Accept="text/csv", show=["run-id", "created-at"]
+            "GET",
+            "/v1/accounts?tier=high&tier=critical",
+            Accept="text/csv",
+            show=["run-id", "created-at"],
         ),
         "score_rows": ask.shown("POST", "/v1/score", {"target": "churn", "rows": rows}),
         "since": ask.shown(
-            "GET", f"/v1/accounts/{changed}?since={since}", part=lambda one: of_first_score(one, "change_since")
+            "GET",
+            f"/v1/accounts/{changed}?since={since}",
+            part=lambda one: of_first_score(one, "change_since"),
         ),
         "goal": ask.shown("POST", way.path, {"target": "churn", "goal": way.goal}),
     }
@@ -375,7 +416,11 @@ def page(told: Document, found: Mapping[str, str]) -> str:
         parts += [found[name] for name in MORE.get(operation["operationId"], ())]
         sections.append("\n\n".join(part for part in parts if part))
     sections += [f"## GET {path}\n\n{words}" for path, (_, words) in HEALTH.items()]
-    filled = {"routes": route_table(told), "statuses": status_table(), "endpoints": "\n\n".join(sections)}
+    filled = {
+        "routes": route_table(told),
+        "statuses": status_table(),
+        "endpoints": "\n\n".join(sections),
+    }
     text = re.sub(r"<<(\w+)>>", lambda place: {**found, **filled}[place[1]], WORDS)
     return text.rstrip() + "\n"
 
