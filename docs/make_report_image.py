@@ -1,5 +1,5 @@
 """Write docs/images/report.png and report-dark.png: `python docs/make_report_image.py PROJECT`, the top of
-the report as a browser shows it on a screen of 1280 pixels. Needs Chromium, and Playwright of the dev extra."""
+the report as a browser shows it on a screen of 1280 pixels. Needs Chromium and Playwright."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from benchmarks.serving.servers import (
     start_mlflow,
     start_ours,
     start_yardstick,
+    unlimited,
 )
 from churnml.scoring.champions import current_champion
 from churnml.scoring.registry import CHAMPION, registered_name
@@ -301,7 +302,7 @@ def main() -> int:
         callers: Callers | None = None
         with (folder / "server.log").open("wb") as log:
             try:
-                servers[STORED] = start_ours(project.folder, WORKERS, log)
+                servers[STORED] = start_ours(unlimited(project.folder, folder), WORKERS, log)
                 servers[STORED].wait("/readyz")
                 console.print(f"{made.accounts:,} accounts; {_load()}")
                 paths = made.paths.read_text(encoding="utf-8").split()
