@@ -33,7 +33,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from churnml.serve.app import build_app
 from churnml.serve.desk import Desk
 from churnml.serve.front import Front
-from churnml.serve.resources import account_answer
+from churnml.serve.resources import finished_account
 from churnml.stages.project import open_project
 from churnml.store.store import open_store
 
@@ -129,7 +129,7 @@ async def compare(project: Path, rounds: int, calls: int) -> dict[str, list[floa
         store.account(ids[call % len(ids)])
 
     async def tell(call: int) -> None:
-        account_answer(desk, held, ids[call % len(ids)], "en")
+        finished_account(desk, held, ids[call % len(ids)], "en", in_full=False)
 
     async def hop(_: int) -> None:
         await anyio.to_thread.run_sync(int)
