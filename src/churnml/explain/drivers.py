@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -36,6 +37,11 @@ def driver_columns(features: Sequence[str]) -> dict[Driver, tuple[int, ...]]:
 
     A driver without a feature among them is left out.
     """
+    return dict(_driver_columns(tuple(features)))
+
+
+@cache  # of a model: the few that are in use are asked for again and again, a row at a time
+def _driver_columns(features: tuple[str, ...]) -> dict[Driver, tuple[int, ...]]:
     of = [declared(feature).driver for feature in features]
     columns = {
         driver: tuple(position for position, own in enumerate(of) if own == driver)
@@ -58,14 +64,34 @@ def by_driver(
             f"contributions: found shape {contributions.shape}. Expected (rows, {len(features)}), "
             "one column per feature. Explain the rows again with the same bundle."
         )
+    drivers, steps = _steps(tuple(features))
+    sums = np.zeros((len(contributions), len(drivers)))
+    for places, positions in steps:
+        sums[:, places] += contributions[:, positions]
+    return drivers, sums
+
+
+@cache
+def _steps(
+    features: tuple[str, ...],
+) -> tuple[tuple[Driver, ...], tuple[tuple[np.ndarray, np.ndarray], ...]]:
+    """The drivers, and which of them takes which column next: each its first, then each its second ...
+
+    numpy's own sum changes its order with the number of rows, and a row must sum to the last bit the same
+    alone and in a batch: each driver's columns are added one after the other, in the model's order.
+    """
     columns = driver_columns(features)
-    sums = np.zeros((len(contributions), len(columns)))
-    for place, positions in enumerate(columns.values()):
-        # One column after the other: numpy's own sum changes its order with the number of rows, and
-        # a row must sum to the last bit the same alone and in a batch.
-        for position in positions:
-            sums[:, place] += contributions[:, position]
-    return tuple(columns), sums
+    most = max((len(positions) for positions in columns.values()), default=0)
+    steps = []
+    for step in range(most):
+        found = [
+            (place, positions[step])
+            for place, positions in enumerate(columns.values())
+            if step < len(positions)
+        ]
+        places, positions = zip(*found, strict=True)
+        steps.append((np.array(places), np.array(positions)))
+    return tuple(columns), tuple(steps)
 
 
 def ranked(drivers: Sequence[Driver], sums: np.ndarray) -> np.ndarray:

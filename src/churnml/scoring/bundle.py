@@ -14,10 +14,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from churnml.errors import ChurnmlError
+from churnml.scoring.ends import Ends, ends_of
 
 if TYPE_CHECKING:
     import lightgbm
@@ -83,6 +85,11 @@ class Bundle:
     model_text: str = field(repr=False)
     loaded: lightgbm.Booster | None = field(repr=False)
     card: str = field(default="", repr=False)
+
+    @cached_property
+    def ends(self) -> Ends:
+        """What the training rows held at least and at most."""
+        return ends_of(self.reference, self.features)
 
     @property
     def booster(self) -> lightgbm.Booster:

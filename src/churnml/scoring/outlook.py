@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnml.scoring.bundle import Bundle
+from churnml.scoring.ends import outside
 from churnml.scoring.predict import RENEWAL, FloatArray, contract_binds, intervals, sigmoid
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -153,26 +154,10 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def outside(
-    reference: Mapping[str, Mapping[str, float | None]], columns: Sequence[str], matrix: FloatArray
-) -> npt.NDArray[np.int64]:
-    """How many of a row's numbers lie outside those of the training rows, (rows,).
-
-    reference: see `Bundle.reference`; columns that it knows no ends of don't count.
-    """
-    count = np.zeros(len(matrix), dtype=np.int64)
-    for place, name in enumerate(columns):
-        least, most = (reference.get(name, {}).get(end) for end in ("least", "most"))
-        if least is not None and most is not None:
-            with np.errstate(invalid="ignore"):
-                count += (matrix[:, place] < least) | (matrix[:, place] > most)
-    return count
-
-
 def unlike_training(bundle: Bundle, matrix: FloatArray) -> npt.NDArray[np.bool_]:
     """Rows with more numbers outside the training's than all but a hundredth of later rows had."""
     limit: int | None = bundle.papers.get("outside_limit")
     if limit is None:
         return np.zeros(len(matrix), dtype=bool)
-    found: npt.NDArray[np.bool_] = outside(bundle.reference, bundle.features, matrix) > limit
+    found: npt.NDArray[np.bool_] = outside(bundle.ends, matrix) > limit
     return found

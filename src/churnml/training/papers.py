@@ -16,7 +16,7 @@ from churnml.config import GateConfig, TargetConfig, ValueConfig
 from churnml.features.catalog import fingerprint
 from churnml.features.spec import Feature
 from churnml.scoring.bundle import Bundle, Calibrator, version_of
-from churnml.scoring.outlook import outside
+from churnml.scoring.ends import ends_of, outside
 from churnml.training.assemble import TrainingTable
 from churnml.training.audit import Finding
 from churnml.training.bands import band
@@ -245,7 +245,7 @@ def outside_limit(reference: Mapping[str, Mapping[str, Any]], parts: Parts) -> i
 
     Counted on the calibrate part: later rows always stray a little.
     """
-    counts = outside(reference, parts.later.columns, parts.later.x)
+    counts = outside(ends_of(reference, parts.later.columns), parts.later.x)
     return max(1, int(np.quantile(counts, USUAL_SHARE, method="higher")))
 
 

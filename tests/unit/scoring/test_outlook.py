@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.scoring.conftest import NAMES, make_bundle
 
 from churnml.scoring.contributions import explain_matrix
-from churnml.scoring.outlook import days_until, outlooks, outside, within
+from churnml.scoring.ends import ends_of, outside
+from churnml.scoring.outlook import days_until, outlooks, within
 from churnml.scoring.predict import RENEWAL, intervals, predict_matrix, probabilities, raw_scores
 
 numbers = st.floats(-6, 6)
@@ -120,7 +121,7 @@ def test_numbers_beyond_the_training_rows_are_counted_and_too_many_of_them_told(
         "segment": {"shares": {"mid": 1.0}},
     }
     matrix = np.array([[5, 3, 99, 7], [11, 0, 99, 7], [10, 5, 1, 1], [math.nan, 6, 1, 1]], float)
-    assert outside(reference, NAMES, matrix).tolist() == [0, 2, 0, 1]
+    assert outside(ends_of(reference, NAMES), matrix).tolist() == [0, 2, 0, 1]
     bundle = make_bundle(reference=reference, papers={"outside_limit": 1})
     raw = raw_scores(bundle, matrix)
     told = outlooks(bundle, matrix, raw, probabilities(bundle, raw))
