@@ -112,7 +112,7 @@ start from: [examples/](../examples/README.md).
 ## Start
 
 ```console
-$ churnml serve --project acme &        # on 127.0.0.1:3000
+$ churnml serve --project acme &        # on 127.0.0.1:3000; it can answer once /readyz is 200
 $ KEY=$(churnml keys create "our CRM" --scope read --project acme | tail -1)
 $ ACT=$(churnml keys create "our CS tool" --scope act --project acme | tail -1)
 $ URL=http://127.0.0.1:3000
@@ -128,7 +128,7 @@ that: from then on every request needs one, but for those that the table marks `
 | `act` | all of `read`; names and CRM links; what people wrote; changing actions and notes |
 | `admin` | everything; today that is the same as `act` |
 
-Bodies are JSON in UTF-8, and answers are too. Moments are UTC; money is in the account's currency; a slash inside
+Bodies are JSON in UTF-8, and so are answers where nothing else is said. Moments are UTC; money is in the account's currency; a slash inside
 an id is sent as `%2F`. `?lang=en`, `zh` or `ja` chooses the language of texts; the default is `language` in
 `churnml.toml`. Each answer has a header `trace-id`, by which the service's log knows the request; send a W3C
 `traceparent` to choose it.
@@ -153,7 +153,7 @@ is never green. Each score carries its papers: the model's version, its window, 
 A refusal is `application/problem+json` (RFC 9457): `title`, `status`, a `detail` in whole sentences and the
 `trace_id`. 422 adds `errors`, 50 at most, each with where it is and what to do. Nothing is guessed: an unknown
 parameter, a field too many, a number written as a text are refused. No answer holds a traceback or a path of the
-server: those stand in its log.
+server; its log tells under the `trace_id` where it failed. After 429 and 503 come again as `Retry-After` says.
 
 <<statuses>>
 
