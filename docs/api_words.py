@@ -175,7 +175,7 @@ where a newer one was scored meanwhile: nothing is missed or told twice. `GET /v
 
 ## Only what changed
 
-An account, its history and usage, and pages of the book carry a weak `ETag`. Send it back in `If-None-Match`: 304
+An account, its history and usage, pages of the book and the report carry an `ETag`. Send it back in `If-None-Match`: 304
 without a body says that nothing has changed, in the book, the models, the configuration, the language, actions and
 notes. `Cache-Control` is `private, no-cache`: keep answers, and ask whether they hold.
 
