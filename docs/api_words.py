@@ -16,6 +16,7 @@ HEALTH = {
 
 # Statuses that are no endpoint's own.
 STATUSES = {
+    304: "Nothing has changed since the answer whose `ETag` was sent; no body.",
     405: "The resource does not answer to this method; `Allow` says to which.",
     504: "The answer had not begun within 60 seconds. Ask for fewer items at a time.",
 }
@@ -28,14 +29,20 @@ MORE = {
     "changeAction": ("again_done",),
 }
 
+# Answers of JSON that the page does not show: both are too large, and the report is no part of a demo's copy.
+NOT_SHOWN = ("getOpenapi", "getReport")
+
 # What is to be known of an answer, by the endpoint's name.
 BESIDE = {
     "listAccounts": """
 `change` is the probability less that of the newest book of an earlier date, `mrr_at_risk` is probability × MRR,
-`reason` the strongest that speaks for the outcome. Without enough data `probability` is null, `tier` is `unknown`
-and `status` is `too_little_data`: missing is never green.
+`reason` the strongest that speaks for the outcome.
 """,
     "getAccount": """
+`display_name` and `crm_url` are there for keys of the scope `act` alone. `health` (0 to 100, more is better, null
+where too little is known) is worked out by hand-checkable rules, apart from the probability; `opens` is the play
+that it asks for. Days of `milestones` are of the account's age.
+
 `outlook` stands beside a probability: its interval (`low`, `high`); shorter windows (`within_days`, in days after
 the lead, never falling); `days_until` by which 10, 50 and 90 of 100 such accounts have the outcome, null where
 that lies beyond the window; `contract_binds`: the contract cannot end inside the window, which is what the
@@ -54,9 +61,15 @@ that what is shown adds up too. Where nothing can be told `untold` says why (`to
 `?what_if=true` adds `what_if` to each score: what would have to be true for a better tier, as `POST …/what-if`
 tells it for a goal of your own.
 """,
+    "getAccountHistory": """
+Books stand in order of their `as_of`, the newest last; `earlier` counts those of the range that `limit` left out.
+`change` and `ledger` are against the book of the date before; the ledger reads as `change_since` of the account does.
+Where the scores alone are wanted, `?ledger=false` spares the service working it out.
+""",
     "askWhatIf": """
-With `levers` the answer is in `supposed`: the model's word `before` and `after`, and in `moves` what moved, the
-levers and what follows from them. With a `goal` (a probability to come below; to reach, for expansion) it is in
+With `levers` (features that [features.md](features.md) marks as such; others are refused with 422) the answer is in
+`supposed`: the model's word `before` and `after`; in `moves` what moved, the levers and what follows from them; in
+`beyond` what goes farther than accounts have moved; in `unused` levers that the model does not look at. With a `goal` (a probability to come below; to reach, for expansion) it is in
 `what_if`: at most three `alternatives`, the fewest steps first, each with what `follows` and the `share` of
 accounts that started alike and moved as far, in all steps at once, within `days`. `status` is `reached`;
 `infeasible`, with what comes `nearest`; `already` (it is there); or why nothing can be said: `contract_binds`,
@@ -65,20 +78,23 @@ what-ifs), `no_pairs` (snapshots too far apart). `stopped`: nobody has used the 
 is not moved.
 """,
     "score": """
-Give either `accounts` or `rows`. By `accounts` the book is read: what was told the CSM is told again, in any
+By `accounts` the book is read: what was told the CSM is told again, in any
 language; one that it does not hold is `not_found`. By `rows` features are scored now, by the names of
 [features.md](features.md); `GET /v1/models` lists those that each model uses. Null says that there is none; one
 that is left out is scored alike and never told as a reason. `as_of`, `data_through` and `stale` are null then,
 since the caller alone knows of when the row is. BentoML's own client finds the same as `score`.
 """,
-    "getUsage": """
+    "getAccountUsage": """
 Lists run the oldest week first; a week ends at its day in `weeks`. An event counts once, under the first role that
 its user held when it occurred (of admin, executive, champion, contact, member). Sessions and users are distinct
 counts: they don't add up over weeks or roles. Null: the tables have no such thing.
 """,
     "changeAction": """
-Give `do` and what belongs to it. What people wrote (`outcome`, `dismissed_because`, the details of events) is
-shown to keys of the scope `act` alone.
+What people wrote (`outcome`, `dismissed_because`, the details of events) is shown to keys of the scope `act` alone;
+others read null.
+""",
+    "addNote": """
+Sent twice, a note is kept twice. The text of notes is shown to keys of the scope `act` alone.
 """,
 }
 
@@ -96,7 +112,7 @@ start from: [examples/](../examples/README.md).
 ## Start
 
 ```console
-$ churnml serve --project acme          # on 127.0.0.1:3000
+$ churnml serve --project acme &        # on 127.0.0.1:3000; it can answer once /readyz is 200
 $ KEY=$(churnml keys create "our CRM" --scope read --project acme | tail -1)
 $ ACT=$(churnml keys create "our CS tool" --scope act --project acme | tail -1)
 $ URL=http://127.0.0.1:3000
@@ -112,19 +128,32 @@ that: from then on every request needs one, but for those that the table marks `
 | `act` | all of `read`; names and CRM links; what people wrote; changing actions and notes |
 | `admin` | everything; today that is the same as `act` |
 
-Bodies are JSON in UTF-8, and answers are too. Moments are UTC; money is in the account's currency; a slash inside
+Bodies are JSON in UTF-8, and so are answers where nothing else is said. Moments are UTC; money is in the account's currency; a slash inside
 an id is sent as `%2F`. `?lang=en`, `zh` or `ja` chooses the language of texts; the default is `language` in
-`churnml.toml`. Every score carries its papers: the model's version, its window (`lead_days`, `horizon_days`), the
-snapshot (`as_of`), how far the data went (`data_through`), and whether that is longer ago than
-`serve.stale_after_days` (`stale`). Each answer has a header `trace-id`, by which the service's log knows the
-request; send a W3C `traceparent` to choose it.
+`churnml.toml`. Each answer has a header `trace-id`, by which the service's log knows the request; send a W3C
+`traceparent` to choose it.
+
+A score is of an account and a target: `probability` (0 to 1) is the chance that the outcome comes within
+`horizon_days`, counted from `lead_days` after the snapshot (`as_of`); `tier` says how high that is in the company's
+own steps. Without enough data `probability` is null, `tier` is `unknown` and `status` is `too_little_data`: missing
+is never green. Each score carries its papers: the model's version, its window, the snapshot, how far the data went
+(`data_through`), and whether that is longer ago than `serve.stale_after_days` (`stale`).
+
+| to | ask |
+|---|---|
+| fill fields of a CRM or a warehouse, each time the book was scored | `GET /v1/accounts` as CSV or Parquet: write the rows whose `row_hash` changed |
+| list a CSM's accounts, the most urgent first | `GET /v1/accounts?csm_id=…&sort=mrr_at_risk` |
+| show one account beside its record | `GET /v1/accounts/{account_id}` with the `ETag` of last time |
+| say why it is another than at the last talk | the same with `?since=`, or `…/history` |
+| keep tasks in step | `GET /v1/actions`, and `POST /v1/actions/{action_id}` when one is done |
+| score what is not in the book | `POST /v1/score` with `rows` |
 
 ## What goes wrong
 
 A refusal is `application/problem+json` (RFC 9457): `title`, `status`, a `detail` in whole sentences and the
 `trace_id`. 422 adds `errors`, 50 at most, each with where it is and what to do. Nothing is guessed: an unknown
 parameter, a field too many, a number written as a text are refused. No answer holds a traceback or a path of the
-server: those stand in its log.
+server; its log tells under the `trace_id` where it failed. After 429 and 503 come again as `Retry-After` says.
 
 <<statuses>>
 
@@ -146,7 +175,7 @@ where a newer one was scored meanwhile: nothing is missed or told twice. `GET /v
 
 ## Only what changed
 
-An account, its history and usage, and pages of the book carry a weak `ETag`. Send it back in `If-None-Match`: 304
+An account, its history and usage, pages of the book and the report carry an `ETag`. Send it back in `If-None-Match`: 304
 without a body says that nothing has changed, in the book, the models, the configuration, the language, actions and
 notes. `Cache-Control` is `private, no-cache`: keep answers, and ask whether they hold.
 
@@ -169,7 +198,7 @@ scored, give the `created-at` of the last file as `updated_since`: then the file
 | keys that are not known, of an address, a minute | 20 for each worker | 429 with `Retry-After` |
 | a body | 10,000,000 bytes, nested 64 levels deep | 413; 422 |
 | items of `POST /v1/score` | 1,000 | 422 |
-| accounts of a page | 1,000 | 422 |
+| accounts, or actions, of a page | 1,000 | 422 |
 | until an answer begins | 60 seconds | 504 |
 
 Each worker grants its share of the requests, so a client that keeps one connection, and so one worker, gets that

@@ -37,6 +37,7 @@ from churnml.store.store import Store, open_store, sqlite_url
 
 PAGE = Path(__file__).with_name("api.md")
 EARLIER_DAYS = 56
+MOST_LOOKED_AT = 60  # accounts whose ways are tried: enough for one that moves
 MOST_ITEMS, MOST_LETTERS, WIDTH = 2, 150, 112
 JSON = "application/json"
 Document = Mapping[str, Any]
@@ -71,16 +72,16 @@ def endpoint_words(told: Document, path: str, method: str) -> str:
     parameters = operation.get("parameters", ())
     if parameters:
         rows = [
-            f"| `{one['name']}` | {_kind(told, one['schema'])} | {_cell(one.get('description', ''))} |"
+            f"| `{one['name']}` | {_kind(told, one['schema'].get('items', one['schema']))} "
+            f"| {_cell(one.get('description', ''))} |"
             for one in parameters
         ]
         parts.append("\n".join(["| parameter | is | says |", "|---|---|---|", *rows]))
     if "requestBody" in operation:
-        body = operation["requestBody"]["content"][JSON]["schema"]
-        rows = [row for variant in _variants(told, body) for row in _fields(told, variant)]
-        parts.append("\n".join(["| body | is | says |", "|---|---|---|", *dict.fromkeys(rows)]))
+        parts.append(_body(told, operation["requestBody"]["content"][JSON]["schema"]))
     own = [status for status in operation["responses"] if int(status) not in COMMON]
-    parts.append(f"Answers {', '.join(own)}, or what any endpoint may refuse with.")
+    common = [status for status in operation["responses"] if int(status) in COMMON]
+    parts.append(f"Answers {', '.join(own)}; like others {', '.join(common)}.")
     return "\n\n".join(parts)
 
 
@@ -103,11 +104,36 @@ def _variants(told: Document, schema: Mapping[str, Any]) -> list[Mapping[str, An
     return [found for choice in choices for found in _variants(told, choice)]
 
 
-def _fields(told: Document, variant: Mapping[str, Any]) -> Iterator[str]:
-    for name, schema in variant.get("properties", {}).items():
-        needed = "" if name in variant.get("required", ()) else ", optional"
-        shown = f'`"{name}": "{schema["const"]}"`' if "const" in schema else f"`{name}`"
-        yield f"| {shown} | {_kind(told, schema)}{needed} | {_cell(schema.get('description', ''))} |"
+def _body(told: Document, schema: Mapping[str, Any]) -> str:
+    """A table of a body's fields; where it may be one of several things, a table of those."""
+    variants = _variants(told, schema)
+    if len(variants) == 1:
+        rows = [
+            f"| {_field(name, one)} | {_kind(told, one)}{_needed(variants[0], name)} "
+            f"| {_cell(one.get('description', ''))} |"
+            for name, one in variants[0].get("properties", {}).items()
+        ]
+        return "\n".join(["| body | is | says |", "|---|---|---|", *rows])
+    rows = []
+    for variant in variants:
+        fields = [
+            _field(name, one)
+            + ("" if "const" in one else f" ({_kind(told, one)}{_needed(variant, name)})")
+            for name, one in sorted(
+                variant.get("properties", {}).items(),
+                key=lambda field: field[0] not in variant.get("required", ()),
+            )
+        ]
+        rows.append(f"| {', '.join(fields)} | {_cell(variant.get('description', ''))} |")
+    return "\n".join(["| body, one of | says |", "|---|---|", *rows])
+
+
+def _field(name: str, schema: Mapping[str, Any]) -> str:
+    return f'`"{name}": "{schema["const"]}"`' if "const" in schema else f"`{name}`"
+
+
+def _needed(variant: Mapping[str, Any], name: str) -> str:
+    return "" if name in variant.get("required", ()) else "; may be left out"
 
 
 def _kind(told: Document, schema: Mapping[str, Any]) -> str:
@@ -122,10 +148,11 @@ def _kind(told: Document, schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         said = ", ".join(f"`{value}`" for value in schema["enum"])
     elif schema.get("type") == "array":
-        said = "any of " + _kind(told, schema["items"])
+        said = "list, each " + _kind(told, schema["items"])
     elif schema.get("type") == "object":
         inner = schema.get("additionalProperties")
-        said = "numbers by name" if inner == {"type": "number"} else "an object"
+        names = ", ".join(f"`{name}`" for name in schema.get("properties", ()))
+        said = "numbers by name" if inner == {"type": "number"} else f"an object of {names}"
     else:
         words = {
             "string": "text",
@@ -138,6 +165,8 @@ def _kind(told: Document, schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
         said += f", {low:,} to {high:,}"
+    if "exclusiveMinimum" in schema and "exclusiveMaximum" in schema:
+        said += f" above {schema['exclusiveMinimum']} and below {schema['exclusiveMaximum']}"
     if schema.get("default") not in (None, [], ()):
         said += f"; default `{json.dumps(schema['default']).strip(chr(34))}`"
     return said
@@ -331,7 +360,7 @@ def answers(ask: Asker, store: Store, newest: datetime) -> dict[str, str]:
         {"account_id": "x", "features": row},
         {"account_id": "y", "features": {"mrr": "much", "luck": 1}},
     ]
-    way = way_of(ask, ids)
+    way = way_of(ask, ids[:MOST_LOOKED_AT])
     note = {"kind": "wish", "topic": "reporting", "text": "a weekly export for their board"}
     done = {"do": "done", "outcome": "they are content again"}
     before = f"{newest + timedelta(days=120):%Y-%m-%d}"
@@ -363,12 +392,14 @@ def answers(ask: Asker, store: Store, newest: datetime) -> dict[str, str]:
         "addNote": ask.shown("POST", f"{account}/notes", note, key="ACT"),
         "getAccount": ask.shown("GET", account, key="ACT"),
         "askWhatIf": ask.shown("POST", way.path, {"target": "churn", "levers": way.levers}),
-        "getHistory": ask.shown("GET", f"/v1/accounts/{changed}/history?target=churn&limit=2"),
-        "getUsage": ask.shown("GET", f"{account}/usage"),
+        "getAccountHistory": ask.shown(
+            "GET", f"/v1/accounts/{changed}/history?target=churn&limit=2"
+        ),
+        "getAccountUsage": ask.shown("GET", f"{account}/usage"),
         "score": ask.shown(
             "POST", "/v1/score?lang=ja", {"target": "churn", "accounts": [ids[1], "nobody"]}
         ),
-        "accountActions": ask.shown("GET", f"{account}/actions?lang=zh"),
+        "listAccountActions": ask.shown("GET", f"{account}/actions?lang=zh"),
         "listActions": ask.shown("GET", f"/v1/actions?csm_id={action['csm_id']}&limit=1"),
         "changeAction": ask.shown("POST", own, done, key="ACT"),
         "again_done": ask.shown("POST", own, done, key="ACT"),
@@ -388,28 +419,48 @@ def of_first_score(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Way:
-    """An account for which there is a way to a better tier: levers that lead there."""
+    """An account for which there is a way to a better tier: levers that lead there, and how far alone."""
 
     path: str
     goal: float
     levers: dict[str, float]
+    gain: float
 
 
 def way_of(ask: Asker, accounts: Sequence[str]) -> Way:
-    """The first of these accounts for which there is a way; exits in words without one."""
+    """Of these accounts' ways the one whose first levers move the score most; exits in words without one."""
+    ways = []
     for account in accounts:
         scores = ask.get("GET", f"/v1/accounts/{account}?what_if=true").json()["scores"]
-        found = next((one["what_if"] for one in scores if one["target"] == "churn"), None)
-        if found is None or found["status"] != "reached":
+        told = next((one["what_if"] for one in scores if one["target"] == "churn"), None)
+        if told is None or told["status"] != "reached":
             continue
-        moves = found["alternatives"][0]["steps"][0]["moves"][:2]
-        levers = {move["feature"]: round(move["after"], 1) for move in moves}
-        return Way(f"/v1/accounts/{account}/what-if", found["goal"], levers)
-    sys.exit("what_if: no account of the book has a way to a better tier. Make the demo again.")
+        path = f"/v1/accounts/{account}/what-if"
+        moves = told["alternatives"][0]["steps"][0]["moves"][:2]
+        levers = {move["feature"]: round(move["after"], 2) for move in moves}
+        answer = ask.get("POST", path, {"target": "churn", "levers": levers})
+        if answer.status_code == 200:  # some levers are refused: what follows cannot be worked out
+            one = answer.json()["supposed"][0]
+            gain = one["before"]["probability"] - one["after"]["probability"]
+            ways.append(Way(path, told["goal"], levers, gain))
+    if not ways:
+        sys.exit("what_if: no account of the book has a way to a better tier. Make the demo again.")
+    return max(ways, key=lambda way: way.gain)
 
 
 def page(told: Document, found: Mapping[str, str]) -> str:
-    """The whole page, from the document and the answers."""
+    """The whole page, from the document and the answers. Exits where an answer or words have no place."""
+    known = {operation["operationId"] for _, _, operation in operations(told)}
+    placed = {
+        *known,
+        *re.findall(r"<<(\w+)>>", WORDS),
+        *(name for more in MORE.values() for name in more),
+    }
+    lost = (set(found) - placed) | (({*BESIDE, *MORE}) - known)
+    if lost:
+        sys.exit(
+            f"api_words.py, make_api.py: {sorted(lost)} stand nowhere. Expected names of endpoints."
+        )
     sections = []
     for path, method, operation in operations(told):
         parts = [endpoint_words(told, path, method), found.get(operation["operationId"], "")]
@@ -422,12 +473,18 @@ def page(told: Document, found: Mapping[str, str]) -> str:
         "endpoints": "\n\n".join(sections),
     }
     text = re.sub(r"<<(\w+)>>", lambda place: {**found, **filled}[place[1]], WORDS)
+    # The end of a run's id is chance; the page is to be the same when it is made again.
+    text = re.sub(r"\b(\d{8})-[0-9a-f]{12}\b", lambda run: f"{run[1]}-{_digest(run[1])}", text)
     return text.rstrip() + "\n"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def status_table() -> str:
     """What each refusal means, in the document's words."""
-    rows = [f"| {status} | {says} |" for status, says in {**REFUSALS, **STATUSES}.items()]
+    rows = [f"| {status} | {says} |" for status, says in sorted({**REFUSALS, **STATUSES}.items())]
     return "\n".join(["| status | when |", "|---|---|", *rows])
 
 
