@@ -9,7 +9,7 @@ HEALTH = {
     "/livez": ("Whether the process lives", "200 as long as the process lives. Needs no key."),
     "/readyz": (
         "Whether it can answer",
-        "200 once a champion is loaded; 503 before, with the reason. A book that is old leaves it ready: "
+        "200 once a champion is loaded and the store is open; 503 before, with the reason. A book that is old leaves it ready: "
         "its answers say `stale`. Needs no key.",
     ),
 }

@@ -53,8 +53,19 @@ class AccountActionsQuery(Query):
 class ActionsQuery(AccountActionsQuery):
     """Which actions of all."""
 
-    csm_id: Annotated[str | None, Field(min_length=1, max_length=255)] = None
-    limit: Annotated[Whole, Field(ge=1, le=MOST_ROWS)] = 200
+    csm_id: Annotated[
+        str | None, Field(min_length=1, max_length=255, description="Those of this CSM alone.")
+    ] = None
+    limit: Annotated[
+        Whole,
+        Field(
+            ge=1,
+            le=MOST_ROWS,
+            description="Actions of a page.",
+            # Lost behind Whole otherwise.
+            json_schema_extra={"minimum": 1, "maximum": MOST_ROWS},
+        ),
+    ] = 200
     cursor: Annotated[
         str | None, Field(description="`next` of the page before; the rest as it was there.")
     ] = None

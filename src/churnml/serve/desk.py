@@ -203,6 +203,8 @@ class Desk:
         why_not = None
         if not bundles:
             why_not = "No model is promoted yet. Run: churnml train, then churnml promote."
+        elif store is None:
+            why_not = "The store cannot be opened; the log says why."
         catalogued = {name: BY_NAME[name].categorical for name in (f.name for f in CATALOG)}
         used = {
             name: name in bundle.categories

@@ -42,6 +42,11 @@ REFUSALS = {
     503: "What the answer needs is not there (yet).",
 }
 COMMON = (401, 403, 406, 422, 429, 500)
+IN_PATH = {
+    "account_id": "As the company's tables have it; a slash inside is sent as %2F.",
+    "action_id": "As the lists of actions have it.",
+    "note_id": "As the account and the answer to the noting have it.",
+}
 
 
 def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
@@ -112,7 +117,7 @@ def _in_path(path: str) -> Iterable[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": "As the company's tables have it; a slash inside is sent as %2F.",
+            "description": IN_PATH[name],
             "schema": {"type": "string", "minLength": 1},
         }
 
