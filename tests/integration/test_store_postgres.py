@@ -310,3 +310,16 @@ def test_two_that_change_actions_at_once_come_one_after_the_other(url: str) -> N
     assert len(store.actions.events()) == 1
     assert store.revision() == before + 6
     store.close()
+
+
+def test_a_server_that_was_started_anew_is_found_again(store: Store, look: Engine) -> None:
+    store.write_book(a_run("first"), [a_score("a1")], [an_account("a1")])
+    others = "datname = current_database() and pid <> pg_backend_pid()"
+    with look.begin() as connection:
+        ended = connection.execute(
+            text(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
+        ).all()
+    assert ended
+    book = store.latest_book()
+    assert book is not None
+    assert [row.account_id for row in book.scores] == ["a1"]
