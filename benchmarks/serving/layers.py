@@ -1,4 +1,4 @@
-"""Where the time of a stored account goes: CPU of each layer, without a network.
+"""Where the time of a stored account and of a scored row goes: CPU of each layer, without a network.
 
 `python -m benchmarks.serving.layers --project FOLDER` calls the layers one by one in this process and
 prints the CPU milliseconds of a call, medians of rounds in turns. What uvicorn itself adds is what the
@@ -16,9 +16,10 @@ import asyncio
 import io
 import logging
 import sys
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -30,10 +31,14 @@ from rich.console import Console
 from rich.table import Table
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from benchmarks.serving.run import inputs
 from churnml.serve.app import build_app
+from churnml.serve.bodies import parse_json
 from churnml.serve.desk import Desk
 from churnml.serve.front import Front
+from churnml.serve.items import batch_answer
 from churnml.serve.resources import finished_account
+from churnml.serve.score import batch_of
 from churnml.stages.project import open_project
 from churnml.store.store import open_store
 
@@ -46,11 +51,10 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def asking(app: ASGIApp, paths: list[str]) -> Layer:
-    """One request after the other, as uvicorn would pass it on; anything but 200 is a fault."""
+def asking(app: ASGIApp, paths: list[str], bodies: Sequence[bytes] = ()) -> Layer:
+    """One request after the other, as uvicorn would pass it on; anything but 200 is a fault.
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+    bodies: posted in turn, where there are any."""
 
     async def send(message: Message) -> None:
         if message.get("status", 200) != 200:
@@ -58,9 +62,20 @@ def asking(app: ASGIApp, paths: list[str]) -> Layer:
 
     async def ask(turn: int) -> None:
         path = paths[turn % len(paths)]
+        body = bodies[turn % len(bodies)] if bodies else b""
+        headers = [(b"host", b"localhost")]
+        if bodies:
+            headers += [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+            ]
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
         await app(
-            {"type": "http", "http_version": "1.1", "method": "GET", "path": path,
-             "raw_path": path.encode(), "query_string": b"", "headers": [(b"host", b"localhost")],
+            {"type": "http", "http_version": "1.1", "method": "POST" if bodies else "GET",
+             "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
              "scheme": "http", "server": ("127.0.0.1", 3000), "client": ("127.0.0.1", 1),
              "root_path": "", "asgi": {"version": "3.0"}},
             receive, send,
@@ -131,6 +146,16 @@ async def compare(project: Path, rounds: int, calls: int) -> dict[str, list[floa
     async def tell(call: int) -> None:
         finished_account(desk, held, ids[call % len(ids)], "en", in_full=False)
 
+    with tempfile.TemporaryDirectory() as folder:
+        rows = inputs(open_project(project), Path(folder)).rows.read_bytes().splitlines()
+    batches = [batch_of(held, parse_json(row)) for row in rows]
+
+    async def check(call: int) -> None:
+        batch_of(held, parse_json(rows[call % len(rows)]))
+
+    async def score(call: int) -> None:
+        batch_answer(desk, held, batches[call % len(rows)], "en")
+
     async def hop(_: int) -> None:
         await anyio.to_thread.run_sync(int)
 
@@ -157,6 +182,9 @@ async def compare(project: Path, rounds: int, calls: int) -> dict[str, list[floa
         layers["our app, a stored account"] = asking(build_app(desk), paths)
         layers["… of it, reading and telling it"] = tell
         layers["… of it, reading it from the store"] = read
+        layers["our app, a posted row"] = asking(build_app(desk), ["/v1/score"], rows)
+        layers["… of it, parsing and checking it"] = check
+        layers["… of it, score and reasons"] = score
         return await measure(layers, rounds, calls)
 
 
