@@ -44,7 +44,8 @@ def balance_view(told: Balance, words: Words) -> BalanceView:
             success=words.count(100 * SUCCESS_MOVES),
         ),
         chart=_chart(told, words) if _drawable(told) else None,
-        table=_table(known, words) if known else None,
+        # Without a plot the words say what is missing; numbers of one line alone tell of no balance.
+        table=_table(known, words) if known and told.verdict != "unknown" else None,
     )
 
 

@@ -122,13 +122,14 @@ def _of_books(record: TargetRecord, words: Words) -> list[Says]:
     flagged = record.flagged_mrr
     if flagged is None or flagged.value is None:
         return [*says, ("", words.text("record.nothing_came"))]
-    numbers = {"share": words.percent(flagged.value), "mrr": words.money(flagged.of)}
     if record.lead_days is None:
-        return [*says, ("no", words.text("record.flagged_none", mrr=numbers["mrr"]))]
+        return [*says, ("no", words.text("record.flagged_none"))]
     much = flagged.value >= _MUCH
     days = words.count(record.lead_days)
     key = "record.flagged" if much else "record.flagged_little"
-    return [*says, ("yes" if much else "no", words.text(key, days=days, **numbers))]
+    # Without the sum: books overlap, so it is more than what left, which the causes below tell.
+    share = words.percent(flagged.value)
+    return [*says, ("yes" if much else "no", words.text(key, days=days, share=share))]
 
 
 def _within(record: TargetRecord, told: float) -> bool:

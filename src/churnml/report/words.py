@@ -140,8 +140,8 @@ class Words:
         return Shown(format_decimal(rounded, "#,##0.#", locale=self._locale), rounded)
 
     def percent(self, share: float) -> Shown:
-        """A share as per cent: one decimal below 10 %."""
-        pattern = "#,##0.#%" if 0 < abs(share) < 0.0995 else "#,##0%"
+        """A share as per cent: one decimal below 10 %, 3.0 % too, so that a column reads evenly."""
+        pattern = "#,##0.0%" if 0 < abs(share) < 0.0995 else "#,##0%"
         return Shown(format_percent(share, pattern, locale=self._locale), share)
 
     def figure(self, value: float, digits: int = 2) -> str:

@@ -15,6 +15,7 @@ select
     (select coalesce(sum(mrr), 0) from ends) as "end",
     (select count(*) from told) as accounts,
     (select count(*) from told where churned) as churned_accounts,
+    (select coalesce(sum(start), 0) from told where churned) as churned_mrr,
     (select sum(least(start, now)) / sum(start) from told where not otherwise) as grr,
     (select sum(now) / sum(start) from told where not otherwise) as nrr,
     (select count(*) from moves m join stops t using (account_id, day) where m.kind = 'churn' and t.back is null
