@@ -164,7 +164,8 @@ def test_at_other_dates_nothing_that_came_after_is_told(project: Path, as_of: da
 
 
 @pytest.mark.parametrize(
-    "names", [("free_then_pays",), ("gap_within",), ("cuts", "left_long_ago", "merged")]
+    "names",
+    [("free_then_pays",), ("gap_within",), ("merged",), ("cuts", "left_long_ago", "merged")],
 )
 def test_books_of_one_and_three_accounts(
     tmp_path: Path, names: tuple[str, ...], subset: Callable[..., list[Row]]

@@ -75,10 +75,10 @@ class Flow:
     first, last: its days, both in it. times: how many moves of each kind there were. accounts: who paid at
     its start; churned_accounts: of them, those that churned in it. grr, nrr: of the MRR at the start of
     these accounts, the share that they pay at the end, each at most what it paid then (grr), and all
-    (nrr); those that ended for a neutral reason are left out; None where nobody paid. churned_mrr: what
-    the churned accounts paid at its start; mrr_churn: that as a share of it. Churn of accounts won since is
-    among the moves only: in a company that grows fast the share would be nobody's. grace_accounts,
-    grace_mrr: of the churn, what may still renew within the grace.
+    (nrr); those that ended for a neutral reason are left out; None where nobody paid, or more than
+    half of it ended so. churned_mrr: what the churned accounts paid at its start; mrr_churn: that as a share
+    of it. Churn of accounts won since is among the moves only: in a company that grows fast the share would
+    be nobody's. grace_accounts, grace_mrr: of the churn, what may still renew within the grace.
     """
 
     first: date

@@ -37,6 +37,8 @@ def _drift(drift: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
     says = []
     for target, summary in drift.items():
         status = summary["status"]
+        if not summary.get("features") and status != "too_few_rows":
+            continue  # the model's papers are gone: nothing was compared
         text = words.text(
             f"data.drift_{status}",
             features=words.count(summary.get("features", 0)),

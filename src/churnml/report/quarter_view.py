@@ -9,6 +9,7 @@ from churnml.report.flows_view import flow_title, share
 from churnml.report.movements import Flow
 from churnml.report.part import Part
 from churnml.report.quarter import AccountLine, Behind, ExpectedMove, Outlook, Quarter
+from churnml.report.record_view import off_says
 from churnml.report.words import Words
 
 _MOST_OF = 0.95  # of the MRR that is paid: a book with less says what it leaves out
@@ -53,6 +54,7 @@ class Headline:
     amount: str
     range: str
     says: str
+    warning: str
     note: str
     tiers_title: str
     tiers: tuple[TierView, ...]
@@ -121,6 +123,7 @@ def _headline(data: ReportData, words: Words) -> Headline | None:
             share=words.percent(outlook.expected_mrr / outlook.mrr if outlook.mrr else 0.0),
             mrr=words.money(outlook.mrr),
         ),
+        warning=off_says(data.trust.record(outlook.target), words),
         note=words.text(note, level=words.percent(outlook.level)),
         tiers_title=words.text(
             "headline.tiers_expansion" if outlook.target == "expansion" else "headline.tiers"
@@ -350,10 +353,9 @@ def _notes(data: ReportData, words: Words) -> list[str]:
 
 
 def _signed(amount: float, words: Words) -> str:
-    text = words.money(abs(amount)).text
     if round(amount / 100) == 0:
-        return text
-    return ("+" if amount > 0 else "−") + text
+        return words.money(0).text
+    return ("+" if amount > 0 else "−") + words.money(abs(amount)).text
 
 
 def _range(low: float, high: float, words: Words) -> str:

@@ -132,6 +132,18 @@ def _of_books(record: TargetRecord, words: Words) -> list[Says]:
     return [*says, ("yes" if much else "no", words.text(key, days=days, share=share))]
 
 
+def off_says(record: TargetRecord | None, words: Words) -> str:
+    """What must be known before a sum of probabilities is read: that in past books they were off."""
+    if record is None or not record.books:
+        return ""
+    expected = sum(book.expected_accounts for book in record.books)
+    rows = sum(book.accounts for book in record.books) or 1
+    if _within(record, expected / rows):
+        return ""
+    came = sum(book.came_accounts for book in record.books)
+    return words.text("record.off", expected=words.about(expected), came=words.count(came))
+
+
 def _within(record: TargetRecord, told: float) -> bool:
     """Whether what came holds what was told: of all accounts together, and of those that were told most."""
     whole = record.overall

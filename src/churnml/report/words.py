@@ -103,11 +103,13 @@ class Words:
     # Numbers
 
     def money(self, minor: float) -> Shown:
-        """An amount in whole units: 12,400."""
-        value = round(minor / MONEY_SCALE)
+        """An amount in whole units: 12,400; below one in hundredths, since something is not nothing."""
+        small = 0.005 <= abs(minor) / MONEY_SCALE < 0.995
+        value = round(minor / MONEY_SCALE, 2 if small else 0)
+        pattern = "¤#,##0.00" if small else "¤#,##0"
         return Shown(
             format_currency(
-                value, self._currency, "¤#,##0", locale=self._locale, currency_digits=False
+                value, self._currency, pattern, locale=self._locale, currency_digits=False
             ),
             value,
         )

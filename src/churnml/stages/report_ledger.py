@@ -106,6 +106,8 @@ def _flows(
     for number, spell in enumerate(spells):
         _, start, accounts, end = held[number]
         _, _, churned, churned_mrr, mrr, gross, net = kept.get(number, (number, *[0] * 6))
+        # Where most ended as they were meant to (a course that is over), the few others tell of nothing.
+        told = mrr > 0 and 2 * mrr >= start
         query = sql.in_grace(_LEDGER, _CHURNS, spell, through, grace_days)
         grace_accounts, grace_mrr = workspace.query(query)[0]
         flows.append(
@@ -118,8 +120,8 @@ def _flows(
                 times={kind: times for kind, (_, times) in moves[number].items()},
                 accounts=accounts,
                 churned_accounts=churned,
-                grr=gross / mrr if mrr else None,
-                nrr=net / mrr if mrr else None,
+                grr=gross / mrr if told else None,
+                nrr=net / mrr if told else None,
                 churned_mrr=churned_mrr,
                 grace_accounts=grace_accounts,
                 grace_mrr=grace_mrr,
