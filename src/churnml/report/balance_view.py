@@ -67,10 +67,16 @@ def quarter(point: BalancePoint, words: Words) -> str:
     return words.text("done.quarter", year=str(point.first.year), quarter=str(number))
 
 
+def _short(point: BalancePoint, words: Words) -> str:
+    """The quarter's name on an axis, as short as a phone needs it."""
+    number = (point.first.month + 2) // 3
+    return words.text("balance.point", year=str(point.first.year), quarter=str(number))
+
+
 def _chart(told: Balance, words: Words) -> Figure:
     names = (words.text("balance.nrr"), words.text("balance.index"))
     rows = [
-        {"quarter": quarter(point, words), "what": name, "share": 100 * value}
+        {"quarter": _short(point, words), "what": name, "share": 100 * value}
         for point in told.points
         for name, value in zip(names, (point.nrr, point.success), strict=True)
         if value is not None

@@ -245,7 +245,7 @@ def _named(line: NamedAccount, words: Words) -> NamedLine:
         todo=todo,
         todo_note=_todo_note(line, words),
         next=due,
-        next_note=" ".join(filter(None, [note, renews])),
+        next_note=" · ".join(filter(None, [note, renews])),
     )
 
 

@@ -86,7 +86,7 @@ def test_three_sentences_say_whether_it_can_be_trusted(report_of: ReportOf) -> N
     assert "scored later" in text
     assert "Surely off in smb" in text
     assert "told too little" in text
-    assert "take the order from these numbers" not in text
+    assert "do not rely on the amounts" not in text
     assert "too few to say (4 accounts with the outcome" in text
     assert "not scored on 4 Sep 2023" in text
 
@@ -100,7 +100,7 @@ def test_a_bad_record_is_called_bad(report_of: ReportOf) -> None:
     )
     text = text_of(with_record(report_of(), bad))
     assert "Its probabilities were off" in text
-    assert "take the order from these numbers, not the amounts" in text  # beside the headline
+    assert "do not rely on the amounts here" in text  # beside the headline
     assert "Its order was not surely better than chance" in text
     assert "It gave too little warning: only 10%" in text
     silent = replace(bad, flagged_mrr=Share(0, 1_300_000, 0.0, 0.0, 0.0), lead_days=None)
