@@ -23,20 +23,25 @@ def days_of(project: Path) -> Days:
     store = sqlite3.connect(project / "store.db")
     newest = store.execute("select max(as_of) from scoring_runs").fetchone()[0]
     rows = store.execute(
-        "select r.as_of < ?, s.account_id, s.target, s.probability, s.mrr_minor, s.reasons, s.play "
+        "select r.as_of < ?, s.account_id, s.target, s.probability, s.mrr_minor, s.play, s.reasons "
         "from score_rows s join scoring_runs r on r.sequence = s.sequence",
         (newest,),
     ).fetchall()
     store.close()
     days.connection.execute(
         "create table scored (older boolean, account_id varchar, target varchar, chance double, "
-        "mrr bigint, driver varchar, play varchar)"
+        "mrr bigint, play varchar)"
     )
-    for *told, reasons, play in rows:
-        driver = next((reason["driver"] for reason in orjson.loads(reasons)), None)
-        days.connection.execute(
-            "insert into scored values (?, ?, ?, ?, ?, ?, ?)", [*told, driver, play]
-        )
+    days.connection.execute(
+        "create table raised (older boolean, account_id varchar, target varchar, driver varchar, pull double)"
+    )
+    for *told, reasons in rows:
+        days.connection.execute("insert into scored values (?, ?, ?, ?, ?, ?)", told)
+        for reason in orjson.loads(reasons):
+            pull = 0 if reason["protective"] else reason["contribution"]
+            days.connection.execute(
+                "insert into raised values (?, ?, ?, ?, ?)", [*told[:3], reason["driver"], pull]
+            )
     days.connection.execute(f"set variable first = date '{QUARTER:%Y-%m-%d}'")
     days.connection.execute((SQL / "quarter.sql").read_text())
     return days
@@ -111,21 +116,35 @@ def test_grr_and_nrr_are_expected_over_every_way_that_an_account_can_go(
     assert ahead.nrr_low < ahead.nrr < ahead.nrr_high
 
 
-def test_behind_the_churn_stand_the_driver_and_the_play_with_most_of_it(
+def test_behind_each_number_stand_the_driver_and_the_play_with_most_of_it(
     data: ReportData, days: Days
 ) -> None:
-    told = data.quarter.behind["churn"]
-    for column, name, found in (
-        ("driver", told.driver, told.driver_share),
-        ("play", told.play, told.play_share),
+    days.connection.execute((SQL / "behind.sql").read_text().format(share=DECLARED))
+    for name, targets in (
+        ("churn", "'churn'"),
+        ("contraction", "'contraction'"),
+        ("grr", "'churn', 'contraction'"),
+        ("nrr", "'churn', 'contraction', 'expansion'"),
     ):
-        (row,) = days.ask(
-            f"select {column} as name, sum(chance * mrr) / (select sum(chance * mrr) from scored where "
-            f"target = 'churn' and not older) as part from scored where target = 'churn' and not older "
-            f"and {column} is not null group by {column} order by part desc limit 1"
-        )
-        assert (name, found) == (row["name"], pytest.approx(row["part"]))
-    assert told.action
+        told = data.quarter.behind[name]
+        for column, found in (
+            ("driver", (told.driver, told.driver_share)),
+            ("play", (told.play, told.play_share)),
+        ):
+            (row,) = days.ask(
+                f"select name, sum(part) / (select sum(weight) from weighed where target in ({targets})) as part "
+                f"from behind_{column} where target in ({targets}) group by name order by part desc limit 1"
+            )
+            assert found == (row["name"], pytest.approx(row["part"])), (name, column)
+        assert told.action
+
+
+def test_the_quarter_and_the_drivers_give_one_driver_one_share(data: ReportData) -> None:
+    told, (first, *_) = data.quarter.behind["churn"], data.drivers.risks
+    assert (told.driver, told.driver_share) == (
+        first.driver,
+        pytest.approx(first.mrr_at_risk / data.drivers.mrr_at_risk),
+    )
 
 
 def test_the_churn_rate_costs_what_leaves_each_month_at_both_sizes(

@@ -123,12 +123,14 @@ class BaseTables:
         """(module, viewed, started, completed, completed lately, events): accounts that pay and came at least
         that far within `days`, and within `lately`; events by people within `days`."""
         return self._scratch.rows(
-            "with own as (select module, account_id, "
+            f"with used as (select account_id, module, stage, cast({self._day} - day as integer) as young, "
+            f"count(*) as events from {self._seen()} where day > {self._day - days} and day <= {self._day} "
+            "and module is not null group by all), own as (select module, account_id, "
             "bool_or(stage is not null) as viewed, bool_or(stage in ('start', 'complete')) as started, "
             "bool_or(stage = 'complete') as completed, "
             f"bool_or(stage = 'complete' and young < {lately}) as completed_lately, sum(events) as events "
-            f"from base_modules join base_paying p using (account_id) where p.day = {self._day} "
-            f"and young < {days} group by module, account_id) select module, "
+            f"from used join base_paying p using (account_id) where p.day = {self._day} "
+            "group by module, account_id) select module, "
             "count(*) filter (where viewed), count(*) filter (where started), "
             "count(*) filter (where completed), count(*) filter (where completed_lately), "
             "cast(sum(events) as bigint) from own group by module order by 4 desc, 1"
@@ -290,47 +292,42 @@ class BaseTables:
         )
 
     def _cells(self) -> None:
-        """`base_cells`, `base_visits`, `base_modules`, `base_people`: the log in one scan, as counts."""
+        """`base_cells`, `base_visits`, `base_people`: the log as counts.
+
+        Users and visits are counted in a scan each: visits by user, module and stage are nearly as many
+        rows as the log."""
         days = [*self._ends, *self._more]
-        stretch = self._stretch(self._ends)
-        other = self._stretch(self._more)
+        stretch, other = self._stretch(self._ends), self._stretch(self._more)
         first = min(days) - MONTH_DAYS
-        visit = ", visit" if "session_id" in self._events else ""
-        # One row for each person, day, module and stage (and visit): all stretches are sums over these.
+        seen = f"{self._seen()} where day > {first} and day <= {self._day}"
+        places = f"{stretch} as stretch, {other} as other"
         self._scratch.make(
-            "base_days",
-            f"select account_id, u{visit}, module, stage, day, "
-            f"count(*) as events from {self._seen()} where day > {first} and day <= {self._day} "
-            "group by all",
-        )
-        both = (
-            f"(select *, {stretch} as stretch from base_days union all "
-            f"select *, {other} as stretch from base_days where {other} is not null and "
-            f"({stretch} is null or {stretch} <> {other}))"
+            "base_parts",
+            f"select account_id, u, case when stage = 'complete' then stage end as stage, {places}, "
+            f"count(*) as events, max(day) as last from {seen} group by all",
         )
         self._scratch.make(
             "base_cells",
-            "select stretch, account_id, u, case when stage = 'complete' then stage end as stage, "
-            f"cast(sum(events) as bigint) as events from {both} where stretch is not null group by all",
-        )
-        if visit:
-            self._scratch.make(
-                "base_visits",
-                f"select stretch, account_id, visit from {both} where stretch is not null and "
-                "visit is not null group by all",
-            )
-        self._scratch.make(
-            "base_modules",
-            f"select account_id, module, stage, cast({self._day} - day as integer) as young, "
-            f"cast(sum(events) as bigint) as events from base_days where module is not null "
-            f"and {self._day} - day < {MONTH_DAYS * MONTHS} group by all",
+            "select stretch, account_id, u, stage, cast(sum(events) as bigint) as events from "
+            f"{_both('base_parts')} where stretch is not null group by all",
         )
         self._scratch.make(
             "base_people",
-            f"select account_id, u, cast({self._day} - max(day) as integer) as age from base_days "
+            f"select account_id, u, cast({self._day} - max(last) as integer) as age from base_parts "
             "where u is not null group by all",
         )
-        self._scratch.drop("base_days")
+        self._scratch.drop("base_parts")
+        if "session_id" in self._events:
+            self._scratch.make(
+                "visit_parts",
+                f"select distinct account_id, visit, {places} from {seen} and visit is not null",
+            )
+            self._scratch.make(
+                "base_visits",
+                f"select distinct stretch, account_id, visit from {_both('visit_parts')} "
+                "where stretch is not null",
+            )
+            self._scratch.drop("visit_parts")
 
     def _stretch(self, ends: Sequence[int]) -> str:
         """SQL of the end of the four weeks that a day lies in, among these; NULL if in none."""
@@ -357,6 +354,14 @@ class BaseTables:
             "left join outcome_spans f on f.account_id = p.account_id and f.from_at <= p.at "
             f"and p.at < coalesce(f.to_at, {_OPEN}) group by p.day, p.account_id",
         )
+
+
+def _both(parts: str) -> str:
+    """SQL of the rows of a relation by `stretch`, and once more by `other` where that is another one."""
+    return (
+        f"(select * from {parts} union all select * replace (other as stretch) from {parts} "
+        "where other is not null and (stretch is null or stretch <> other))"
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

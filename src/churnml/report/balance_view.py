@@ -44,7 +44,8 @@ def balance_view(told: Balance, words: Words) -> BalanceView:
             success=words.count(100 * SUCCESS_MOVES),
         ),
         chart=_chart(told, words) if _drawable(told) else None,
-        table=_table(known, words) if known else None,
+        # Without a plot the words say what is missing; numbers of one line alone tell of no balance.
+        table=_table(known, words) if known and told.verdict != "unknown" else None,
     )
 
 
@@ -66,10 +67,16 @@ def quarter(point: BalancePoint, words: Words) -> str:
     return words.text("done.quarter", year=str(point.first.year), quarter=str(number))
 
 
+def _short(point: BalancePoint, words: Words) -> str:
+    """The quarter's name on an axis, as short as a phone needs it."""
+    number = (point.first.month + 2) // 3
+    return words.text("balance.point", year=str(point.first.year), quarter=str(number))
+
+
 def _chart(told: Balance, words: Words) -> Figure:
     names = (words.text("balance.nrr"), words.text("balance.index"))
     rows = [
-        {"quarter": quarter(point, words), "what": name, "share": 100 * value}
+        {"quarter": _short(point, words), "what": name, "share": 100 * value}
         for point in told.points
         for name, value in zip(names, (point.nrr, point.success), strict=True)
         if value is not None

@@ -31,7 +31,7 @@ from churnml.report.plain_table import PlainTable, plain_table
 from churnml.report.vega import Figure, figure
 from churnml.report.words import Words
 
-_TOPICS = 10
+_TOPICS, _MODULES = 10, 10
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Block:
     cards: tuple[Card, ...] = ()
     chart: Figure | None = None
     table: PlainTable | None = None
+    more: PlainTable | None = None
+    more_title: str = ""
     note: str = ""
 
 
@@ -142,9 +144,9 @@ def _company(told: Base, words: Words) -> Block | None:
         value = now.per_account(getattr(now, name))
         if value is not None:
             was = other.per_account(getattr(other, name)) if other else None
-            old = "" if was is None else words.count(was).text
+            old = "" if was is None else words.about(was).text
             cards.append(
-                Card(words.text(f"base.{name}"), words.count(value).text,
+                Card(words.text(f"base.{name}"), words.about(value).text,
                      _against(other, old, words))
             )  # fmt: skip
     return _block("company", words, cards=tuple(cards[:4]), chart=_use(told.months, words))
@@ -215,13 +217,22 @@ def _modules(told: Base, words: Words) -> Block | None:
             _share(item.completed, told.paying, words),
             _share(item.lately, told.paying, words),
         ]
-        for item in told.modules
+        for item in sorted(
+            told.modules, key=lambda item: (-item.completed, -item.viewed, item.module)
+        )
     ]
     names = ("module", "viewed", "started", "completed", "through", "adopted", "lately")
     days = {"days": words.count(ADOPTION_DAYS), "lately": words.count(ADOPTION_LATELY)}
     heads = [words.text(f"base.col_{name}", **days) for name in names]
-    table = plain_table(words.text("base.modules_caption", **days), heads, rows)
-    return _block("modules", words, table=table)
+    caption = words.text("base.modules_caption", **days)
+    shown, more = rows[:_MODULES], rows[_MODULES:]
+    return _block(
+        "modules",
+        words,
+        table=plain_table(caption, heads, shown),
+        more=plain_table(caption, heads, more) if more else None,
+        more_title=words.text("base.more_modules", modules=words.count(len(more))) if more else "",
+    )
 
 
 def _key_users(told: Base, words: Words) -> Block | None:

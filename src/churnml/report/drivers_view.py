@@ -131,9 +131,8 @@ def _driver(
     change = ""
     if before is not None:
         moved = item.mrr_at_risk - before.shares.get(item.driver, 0.0)
-        change = ("+" if round(moved / 100) > 0 else "−" if round(moved / 100) < 0 else "±") + (
-            words.money(abs(moved)).text
-        )
+        whole = 100 * round(moved / 100)
+        change = ("+" if whole > 0 else "−" if whole < 0 else "±") + words.money(abs(whole)).text
     return DriverView(
         label=words.driver(item.driver),
         at_risk=words.money(item.mrr_at_risk).text,

@@ -180,7 +180,7 @@ def churn_figure(months: Sequence[LedgerMonth], words: Words) -> Figure | None:
         for month in full
         for name, value in zip(
             names,
-            (-month.churn / month.start, month.churned_accounts / month.accounts),
+            (month.mrr_churn, month.churned_accounts / month.accounts),
             strict=True,
         )
     ]
@@ -192,6 +192,7 @@ def churn_figure(months: Sequence[LedgerMonth], words: Words) -> Figure | None:
             "y": {"field": "share", "type": "quantitative", "title": None,
                   "axis": {"format": ".1%", "tickCount": 4}},
             "color": {"field": "of", "type": "nominal", "sort": None,
+                      "legend": {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2},
                       "scale": {"domain": names, "range": ["var(--down)", "var(--up)"]}},
             # Told apart without colour too.
             "strokeDash": {"field": "of", "type": "nominal", "sort": None,
@@ -202,7 +203,7 @@ def churn_figure(months: Sequence[LedgerMonth], words: Words) -> Figure | None:
     title = words.text(
         "movements.chart_churn",
         month=words.month(last.month),
-        mrr=share(-last.churn / last.start, words),
+        mrr=share(last.mrr_churn, words),
         logos=share(last.churned_accounts / last.accounts, words),
     )
     return figure(spec, title, title, height=200)
@@ -220,21 +221,21 @@ def rate_rows(told: Movements, words: Words) -> tuple[RateRow, ...]:
         RateRow(
             flow_title(flow, told, words),
             flow is told.to_date,
-            *_rate(flow, flow.move("churn"), words),
+            *_rate(flow, words),
         )
         for flow in (*now, *reversed(told.quarters))
         if flow.accounts
     ]
     found += [
-        RateRow(words.month(month.month), month.partial, *_rate(month, month.churn, words))
+        RateRow(words.month(month.month), month.partial, *_rate(month, words))
         for month in reversed(told.months)
         if month.accounts
     ]
     return tuple(found)
 
 
-def _rate(told: Flow | LedgerMonth, churn: int, words: Words) -> tuple[str, str, str]:
-    mrr = share(-churn / told.start if told.start else None, words)
+def _rate(told: Flow | LedgerMonth, words: Words) -> tuple[str, str, str]:
+    mrr = share(told.mrr_churn, words)
     counted = words.text(
         "movements.of", part=words.count(told.churned_accounts), all=words.count(told.accounts)
     )

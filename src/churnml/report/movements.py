@@ -30,7 +30,7 @@ class LedgerMonth:
     month: its first day. Moves are signed: contraction, churn and ended_otherwise are 0 or less,
     term_change either. ended_otherwise: ends for neutral reasons (merged, completed). partial: the
     month was not over when the data ended. accounts: who paid at its start; churned_accounts: of them,
-    those that churned in it.
+    those that churned in it; churned_mrr: what these paid at its start.
     """
 
     month: date
@@ -46,6 +46,12 @@ class LedgerMonth:
     partial: bool = False
     accounts: int = 0
     churned_accounts: int = 0
+    churned_mrr: int = 0
+
+    @property
+    def mrr_churn(self) -> float | None:
+        """Of the MRR at its start, the share that churned; None where nobody paid."""
+        return self.churned_mrr / self.start if self.start else None
 
     def move(self, name: str) -> int:
         """The move of that name (one of MOVES)."""
@@ -69,9 +75,10 @@ class Flow:
     first, last: its days, both in it. times: how many moves of each kind there were. accounts: who paid at
     its start; churned_accounts: of them, those that churned in it. grr, nrr: of the MRR at the start of
     these accounts, the share that they pay at the end, each at most what it paid then (grr), and all
-    (nrr); those that ended for a neutral reason are left out; None where nobody paid. mrr_churn: the
-    churn of the period as a share of its start. grace_accounts, grace_mrr: of the churn, what may still
-    renew within the grace.
+    (nrr); those that ended for a neutral reason are left out; None where nobody paid, or more than
+    half of it ended so. churned_mrr: what the churned accounts paid at its start; mrr_churn: that as a share
+    of it. Churn of accounts won since is among the moves only: in a company that grows fast the share would
+    be nobody's. grace_accounts, grace_mrr: of the churn, what may still renew within the grace.
     """
 
     first: date
@@ -84,10 +91,15 @@ class Flow:
     churned_accounts: int
     grr: float | None
     nrr: float | None
-    mrr_churn: float | None
+    churned_mrr: int = 0
     grace_accounts: int = 0
     grace_mrr: int = 0
     reasons: tuple[Reason, ...] = ()
+
+    @property
+    def mrr_churn(self) -> float | None:
+        """Of the MRR at its start, the share that churned; None where nobody paid."""
+        return self.churned_mrr / self.start if self.start else None
 
     def move(self, name: str) -> int:
         """The move of that name (one of MOVES)."""

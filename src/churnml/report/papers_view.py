@@ -19,7 +19,7 @@ class PapersView:
     """What papers.html.j2 asks for."""
 
     data: Papers
-    drift: tuple[str, ...]
+    drift: tuple[tuple[str, str], ...]
     definitions: tuple[tuple[str, str], ...]
 
 
@@ -32,11 +32,13 @@ def papers_part(data: ReportData, words: Words) -> Part:
     return Part("data", words.text("data.title"), "papers.html.j2", view)
 
 
-def _drift(drift: Mapping[str, Any], words: Words) -> list[str]:
+def _drift(drift: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
     """One sentence a target; the names of what moved in the words of their drivers."""
     says = []
     for target, summary in drift.items():
         status = summary["status"]
+        if not summary.get("features") and status != "too_few_rows":
+            continue  # the model's papers are gone: nothing was compared
         text = words.text(
             f"data.drift_{status}",
             features=words.count(summary.get("features", 0)),
@@ -48,8 +50,10 @@ def _drift(drift: Mapping[str, Any], words: Words) -> list[str]:
         known = (words.driver(BY_NAME[name].driver) if name in BY_NAME else name for name in moved)
         names = list(dict.fromkeys(known))[:5]
         if names:
-            text += " " + words.text("data.drift_moved", names=words.listed(names))
-        says.append(f"{words.target(target)}: {text}")
+            text = words.sentences(
+                [text, words.text("data.drift_moved", names=words.listed(names))]
+            )
+        says.append((words.target(target), text))
     return says
 
 

@@ -14,10 +14,11 @@ from churnml.actions.plays import GET_DATA, LEAVE_ALONE
 from churnml.actions.worth import ChurnCost
 from churnml.config import TARGETS, TIERS
 from churnml.report.change import Change
+from churnml.report.drivers import BASE, base_rate_of, share_out
 from churnml.report.money import at_risk, minor
 from churnml.report.retention import Chances, MoveSize, Payer, Retention, retention_of
 from churnml.report.simulation import UNKNOWN, Shared, shared_range, spread_of
-from churnml.report.told import shortest, strongest_reason
+from churnml.report.told import shortest
 from churnml.store.rows import AccountRow, Book, ScoreRow
 
 LEVEL = 0.9
@@ -75,7 +76,8 @@ class AccountLine:
 @dataclass(frozen=True)
 class Behind:
     """What stands behind a number: the driver and the play with most of its MRR, and their shares of it;
-    empty where there is none. action: the play's title."""
+    empty where there is none. The driver's share is what `drivers.share_out` gives it: the section on
+    drivers says the same. action: the play's title."""
 
     driver: str
     driver_share: float
@@ -183,7 +185,7 @@ def build_quarter(
         behind={
             name: behind(rows, tell_action)
             for name, rows in weights.items()
-            if any(weight > 0 for _, weight in rows)
+            if any(part.weight > 0 for part in rows)
         },
         expected=tuple(_expected(judged, chances, beside, shared)) if beside else (),
         period_start=beside.period_start if beside else None,
@@ -216,21 +218,30 @@ def chances_of(rows: Sequence[ScoreRow]) -> dict[str, Chances]:
     return found
 
 
-def behind(rows: Sequence[tuple[ScoreRow, float]], tell_action: TellAction) -> Behind:
+@dataclass(frozen=True)
+class _Part:
+    """A row behind a number. weight: the MRR that it stands for; drivers: that weight, shared out."""
+
+    row: ScoreRow
+    weight: float
+    drivers: Mapping[str, float]
+
+
+def behind(rows: Sequence[_Part], tell_action: TellAction) -> Behind:
     """The driver and the play with most of the rows' weight. Leaving alone is a play where nothing else
     is called for; the words of a play are those of its heaviest row."""
-    total = sum(weight for _, weight in rows) or 1.0
+    total = sum(part.weight for part in rows) or 1.0
     drivers: dict[str, float] = {}
     plays: dict[str, float] = {}
-    for row, weight in rows:
-        reason = strongest_reason(row)
-        if reason:
-            drivers[reason["driver"]] = drivers.get(reason["driver"], 0.0) + weight
-        if row.play not in (LEAVE_ALONE, GET_DATA):
-            plays[row.play] = plays.get(row.play, 0.0) + weight
+    for part in rows:
+        for name, weight in part.drivers.items():
+            if name != BASE:
+                drivers[name] = drivers.get(name, 0.0) + weight
+        if part.row.play not in (LEAVE_ALONE, GET_DATA):
+            plays[part.row.play] = plays.get(part.row.play, 0.0) + part.weight
     driver = min(drivers, key=lambda name: (-drivers[name], name), default="")
     play = min(plays, key=lambda name: (-plays[name], name), default="")
-    own = [(weight, row.account_id, row) for row, weight in rows if row.play == play]
+    own = [(part.weight, part.row.account_id, part.row) for part in rows if part.row.play == play]
     return Behind(
         driver=driver,
         driver_share=drivers.get(driver, 0.0) / total,
@@ -242,15 +253,18 @@ def behind(rows: Sequence[tuple[ScoreRow, float]], tell_action: TellAction) -> B
 
 def _weights(
     rows: Sequence[ScoreRow], chances: Mapping[str, Chances], sizes: Mapping[str, MoveSize]
-) -> dict[str, list[tuple[ScoreRow, float]]]:
+) -> dict[str, list[_Part]]:
     """The rows behind each number, with the MRR that each of them stands for."""
-    found: dict[str, list[tuple[ScoreRow, float]]] = {}
+    found: dict[str, list[_Part]] = {}
     for target in TARGETS:
         size = sizes[target].share if target in sizes else 1.0
-        found[target] = [
-            (row, at_risk(row) * size * (1.0 if target == "churn" else _stays(row, chances)))
-            for row in judged_of(rows, target)
-        ]
+        own = judged_of(rows, target)
+        base_rate = base_rate_of(own)
+        found[target] = []
+        for row in own:
+            moves = size * (1.0 if target == "churn" else _stays(row, chances))
+            shares = {name: part * moves for name, part in share_out(row, base_rate).items()}
+            found[target].append(_Part(row, at_risk(row) * moves, shares))
     if sizes:
         found["grr"] = [*found["churn"], *found["contraction"]]
         found["nrr"] = [*found["grr"], *found["expansion"]]

@@ -8,8 +8,11 @@ from churnml.report.data import ReportData
 from churnml.report.flows_view import flow_title, share
 from churnml.report.movements import Flow
 from churnml.report.part import Part
-from churnml.report.quarter import Behind, ExpectedMove, Outlook, Quarter
+from churnml.report.quarter import AccountLine, Behind, ExpectedMove, Outlook, Quarter
+from churnml.report.record_view import off_says
 from churnml.report.words import Words
+
+_MOST_OF = 0.95  # of the MRR that is paid: a book with less says what it leaves out
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Headline:
     amount: str
     range: str
     says: str
+    warning: str
     note: str
     tiers_title: str
     tiers: tuple[TierView, ...]
@@ -76,6 +80,7 @@ class QuarterView:
     change: ChangeView | None
     cards: tuple[Card, ...]
     book: str
+    first: tuple[AccountLine, ...]
     cost: str
     notes: tuple[str, ...]
 
@@ -90,7 +95,9 @@ def quarter_part(data: ReportData, words: Words) -> Part:
         behind=_behind(quarter.behind.get(quarter.lead or ""), words),
         change=_change(data, words) if headline else None,
         cards=tuple(_cards(data, words)) if headline else (),
-        book=_book(quarter, words),
+        book=_book(data, words),
+        # The section on renewals names more of them, with more about each.
+        first=() if data.renewals is not None and data.renewals.named else quarter.first,
         cost=_cost(quarter, words),
         notes=tuple(_notes(data, words)),
     )
@@ -116,6 +123,7 @@ def _headline(data: ReportData, words: Words) -> Headline | None:
             share=words.percent(outlook.expected_mrr / outlook.mrr if outlook.mrr else 0.0),
             mrr=words.money(outlook.mrr),
         ),
+        warning=off_says(data.trust.record(outlook.target), words),
         note=words.text(note, level=words.percent(outlook.level)),
         tiers_title=words.text(
             "headline.tiers_expansion" if outlook.target == "expansion" else "headline.tiers"
@@ -273,18 +281,30 @@ def _most_moved(flow: Flow, name: str, words: Words) -> str:
     )
 
 
-def _book(quarter: Quarter, words: Words) -> str:
-    told = words.text(
-        "quarter.book", accounts=words.count(quarter.accounts), mrr=words.money(quarter.mrr)
-    )
-    if not quarter.unscored_accounts:
-        return told
-    unscored = words.text(
-        "quarter.unscored",
-        accounts=words.count(quarter.unscored_accounts),
-        mrr=words.money(quarter.unscored_mrr),
-    )
-    return told + " " * (words.code == "en") + unscored
+def _book(data: ReportData, words: Words) -> str:
+    quarter, flow = data.quarter, data.movements.to_date
+    told = [
+        words.text(
+            "quarter.book", accounts=words.count(quarter.accounts), mrr=words.money(quarter.mrr)
+        )
+    ]
+    if quarter.unscored_accounts:
+        told.append(
+            words.text(
+                "quarter.unscored",
+                accounts=words.count(quarter.unscored_accounts),
+                mrr=words.money(quarter.unscored_mrr),
+            )
+        )
+    if flow is not None and quarter.mrr < _MOST_OF * flow.end:
+        told.append(
+            words.text(
+                "quarter.outside",
+                share=words.percent(1 - quarter.mrr / flow.end),
+                all=words.money(flow.end),
+            )
+        )
+    return words.sentences(told)
 
 
 def _cost(quarter: Quarter, words: Words) -> str:
@@ -294,6 +314,7 @@ def _cost(quarter: Quarter, words: Words) -> str:
     return words.text(
         "quarter.cost",
         rate=share(quarter.churn_rate, words),
+        all=words.money(100 * here.mrr),
         month=words.money(100 * here.new_per_month),
         lost=words.money(100 * here.lost_in_a_year),
         times=words.count(there.times),
@@ -332,10 +353,9 @@ def _notes(data: ReportData, words: Words) -> list[str]:
 
 
 def _signed(amount: float, words: Words) -> str:
-    text = words.money(abs(amount)).text
     if round(amount / 100) == 0:
-        return text
-    return ("+" if amount > 0 else "−") + text
+        return words.money(0).text
+    return ("+" if amount > 0 else "−") + words.money(abs(amount)).text
 
 
 def _range(low: float, high: float, words: Words) -> str:

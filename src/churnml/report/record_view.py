@@ -122,13 +122,26 @@ def _of_books(record: TargetRecord, words: Words) -> list[Says]:
     flagged = record.flagged_mrr
     if flagged is None or flagged.value is None:
         return [*says, ("", words.text("record.nothing_came"))]
-    numbers = {"share": words.percent(flagged.value), "mrr": words.money(flagged.of)}
     if record.lead_days is None:
-        return [*says, ("no", words.text("record.flagged_none", mrr=numbers["mrr"]))]
+        return [*says, ("no", words.text("record.flagged_none"))]
     much = flagged.value >= _MUCH
     days = words.count(record.lead_days)
     key = "record.flagged" if much else "record.flagged_little"
-    return [*says, ("yes" if much else "no", words.text(key, days=days, **numbers))]
+    # Without the sum: books overlap, so it is more than what left, which the causes below tell.
+    share = words.percent(flagged.value)
+    return [*says, ("yes" if much else "no", words.text(key, days=days, share=share))]
+
+
+def off_says(record: TargetRecord | None, words: Words) -> str:
+    """What must be known before a sum of probabilities is read: that in past books they were off."""
+    if record is None or not record.books:
+        return ""
+    expected = sum(book.expected_accounts for book in record.books)
+    rows = sum(book.accounts for book in record.books) or 1
+    if _within(record, expected / rows):
+        return ""
+    came = sum(book.came_accounts for book in record.books)
+    return words.text("record.off", expected=words.about(expected), came=words.count(came))
 
 
 def _within(record: TargetRecord, told: float) -> bool:

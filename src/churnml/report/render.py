@@ -49,7 +49,9 @@ def _on_paper(data: ReportData, words: Words) -> str:
         "@media print { @page {\n"
         f"  @bottom-left {{ content: {whose}; }}\n"
         '  @bottom-right { content: counter(page) " / " counter(pages); }\n'
-        f"}} details:not([open]) > summary::after {{ content: {css_text(words.text('page.folded'))}; }} }}\n"
+        # Drivers say themselves that they open, and the first are open on paper.
+        "} details:not([open], .driver) > summary::after "
+        f"{{ content: {css_text(words.text('page.folded'))}; }} }}\n"
     )
 
 

@@ -12,6 +12,7 @@ from churnml.report.renewals import AtRisk, NamedAccount, RenewalMonth, Renewals
 from churnml.report.vega import Figure, figure
 from churnml.report.words import Words
 
+_FIRST = 10  # named at once; the others unfold
 _CLEARLY = 0.4  # of the renewing MRR at risk: then one month is the message
 
 
@@ -61,6 +62,8 @@ class RenewalsView:
     notes: tuple[str, ...]
     named_lead: str
     named: tuple[NamedLine, ...]
+    more: tuple[NamedLine, ...] = ()
+    more_title: str = ""
 
 
 def renewals_part(data: ReportData, words: Words) -> Part:
@@ -71,6 +74,10 @@ def renewals_part(data: ReportData, words: Words) -> Part:
         view = RenewalsView(None, "", words.text("renewals.no_scores"), None, (), "", (), "", ())
         return Part("renewals", title, "renewals.html.j2", view)
     any_renew = told.renewing.accounts > 0
+    lines = tuple(_named(line, words) for line in told.named)
+    # Where nobody is called for, a list of names would only ask why they stand there.
+    shown = _FIRST if any(_calls(line) for line in told.named) else 0
+    named_lead = "named_lead" if shown else "named_none"
     level = words.percent(told.level)
     view = RenewalsView(
         data=told,
@@ -79,14 +86,18 @@ def renewals_part(data: ReportData, words: Words) -> Part:
         chart=_chart(told, words) if any_renew else None,
         lines=tuple(_lines(told, words)) if any_renew else (),
         range_title=words.text("renewals.range", level=level),
-        notes=tuple(_notes(told, words)),
+        notes=tuple(_notes(told, words)) if any_renew else (),
         named_lead=words.text(
-            "renewals.named_lead",
+            f"renewals.{named_lead}",
             count=words.count(len(told.named)),
             share=words.percent(told.named_share),
             least=words.money(told.named_from),
         ),
-        named=tuple(_named(line, words) for line in told.named),
+        named=lines[:shown],
+        more=lines[shown:],
+        more_title=words.text(
+            "renewals.more" if shown else "renewals.all", count=words.count(len(lines[shown:]))
+        ),
     )
     return Part("renewals", title, "renewals.html.j2", view)
 
@@ -194,11 +205,7 @@ def _range(risk: AtRisk, words: Words) -> str:
 
 
 def _notes(told: Renewals, words: Words) -> list[str]:
-    notes = (
-        [words.text("renewals.note", opens=words.day(told.window_from))]
-        if told.renewing.accounts
-        else []
-    )
+    notes = [words.text("renewals.note", opens=words.day(told.window_from))]
     rho = words.figure(told.shared.rho, 3)
     if told.shared.months:
         notes.append(words.text("renewals.shared", rho=rho, months=words.count(told.shared.months)))
@@ -238,8 +245,14 @@ def _named(line: NamedAccount, words: Words) -> NamedLine:
         todo=todo,
         todo_note=_todo_note(line, words),
         next=due,
-        next_note=" ".join(filter(None, [note, renews])),
+        next_note=" · ".join(filter(None, [note, renews])),
     )
+
+
+def _calls(line: NamedAccount) -> bool:
+    """Whether anything is called for: a tier above low, an action, or one held back by lot."""
+    todo = line.todo
+    return line.tier != "low" or line.play != LEAVE_ALONE or bool(todo.opened or todo.held_out)
 
 
 def _todo_note(line: NamedAccount, words: Words) -> str:

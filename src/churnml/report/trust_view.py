@@ -167,9 +167,7 @@ def _says(item: Evaluation, words: Words) -> list[Says]:
 
 
 def _objections(item: Evaluation, words: Words) -> list[str]:
-    """The gate speaks English, with its figures; other languages say the same without them."""
-    if words.code == "en":
-        return list(item.why)
+    """What the gate objected to, in plain words; its own sentence only where there are none."""
     names = [*item.checks, *("" for _ in item.why)]
     return [
         words.text(f"gate.{name}") if name and words.has(f"gate.{name}") else sentence
@@ -259,7 +257,10 @@ def _figure(name: str, value: float, words: Words) -> str:
 
 def _calibration(bins: Sequence[CalibrationBin], words: Words, titled: str) -> Figure:
     """Predicted against what came: on the line, predictions came true as often as they said."""
-    most = min(1.0, 1.05 * max(max(item.predicted, item.observed) for item in bins) or 1.0)
+    # As far as the intervals of what counts: a few scores' own would leave the rest in a corner.
+    enough = sum(item.rows for item in bins) / 50
+    ends = [item.high for item in bins if item.high is not None and item.rows >= enough]
+    most = min(1.0, 1.05 * max(*ends, *(max(b.predicted, b.observed) for b in bins), 0.0) or 1.0)
     rows = [
         {"told": item.predicted, "came": item.observed, "rows": item.rows,
          "low": item.low if item.low is not None else item.observed,

@@ -34,7 +34,13 @@ _CONFIG: dict[str, Any] = {
         "labelPadding": 6,
     },
     "axisY": {"domain": False, "ticks": False},
-    "axisX": {"grid": False, "labelAngle": 0, "labelOverlap": "greedy"},
+    "axisX": {
+        "grid": False,
+        "labelAngle": 0,
+        "labelOverlap": "greedy",
+        "labelSeparation": 10,
+        "labelBound": 12,
+    },
     "legend": {
         "labelColor": "var(--soft)",
         "labelFontSize": 12.5,

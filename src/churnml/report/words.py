@@ -103,11 +103,13 @@ class Words:
     # Numbers
 
     def money(self, minor: float) -> Shown:
-        """An amount in whole units: 12,400."""
-        value = round(minor / MONEY_SCALE)
+        """An amount in whole units: 12,400; below one in hundredths, since something is not nothing."""
+        small = 0.005 <= abs(minor) / MONEY_SCALE < 0.995
+        value = round(minor / MONEY_SCALE, 2 if small else 0)
+        pattern = "¤#,##0.00" if small else "¤#,##0"
         return Shown(
             format_currency(
-                value, self._currency, "¤#,##0", locale=self._locale, currency_digits=False
+                value, self._currency, pattern, locale=self._locale, currency_digits=False
             ),
             value,
         )
@@ -140,8 +142,8 @@ class Words:
         return Shown(format_decimal(rounded, "#,##0.#", locale=self._locale), rounded)
 
     def percent(self, share: float) -> Shown:
-        """A share as per cent: one decimal below 10 %."""
-        pattern = "#,##0.#%" if 0 < abs(share) < 0.0995 else "#,##0%"
+        """A share as per cent: one decimal below 10 %, 3.0 % too, so that a column reads evenly."""
+        pattern = "#,##0.0%" if 0 < abs(share) < 0.0995 else "#,##0%"
         return Shown(format_percent(share, pattern, locale=self._locale), share)
 
     def figure(self, value: float, digits: int = 2) -> str:

@@ -75,14 +75,17 @@ def kept_accounts(ledger: str, churned: str, spells: Sequence[Spell]) -> str:
 
 
 def kept(ledger: str, churned: str, spells: Sequence[Spell]) -> str:
-    """SQL of (number, accounts, churned, mrr, gross, net), summed over `kept_accounts` of each spell.
+    """SQL of (number, accounts, churned, churned_mrr, mrr, gross, net), summed over `kept_accounts` of each
+    spell.
 
-    accounts, churned: all who pay at its start, and those of them that churned. mrr, gross, net: of those
+    accounts, churned, churned_mrr: all who pay at its start, those of them that churned, and what these paid
+    at its start. mrr, gross, net: of those
     that did not end otherwise, at the start, and at the end at most what each paid at the start, and all.
     """
     stays = "not ended_otherwise"
     return (
         f"select number, count(*), count(*) filter (where churned), "
+        "cast(coalesce(sum(start_mrr) filter (where churned), 0) as bigint), "
         f"cast(coalesce(sum(start_mrr) filter (where {stays}), 0) as bigint), "
         f"cast(coalesce(sum(least(start_mrr, end_mrr)) filter (where {stays}), 0) as bigint), "
         f"cast(coalesce(sum(end_mrr) filter (where {stays}), 0) as bigint) "

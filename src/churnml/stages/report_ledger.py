@@ -85,6 +85,7 @@ def ledger_months(workspace: Workspace, through: datetime) -> list[LedgerMonth]:
             partial=_months_on(month, 1) > through,
             accounts=held[number][2],
             churned_accounts=kept[number][2] if number in kept else 0,
+            churned_mrr=kept[number][3] if number in kept else 0,
             **{kind: amount for kind, (amount, _) in moves[number].items()},
         )
         for number, month in enumerate(months)
@@ -104,10 +105,11 @@ def _flows(
     flows = []
     for number, spell in enumerate(spells):
         _, start, accounts, end = held[number]
-        _, _, churned, mrr, gross, net = kept.get(number, (number, 0, 0, 0, 0, 0))
+        _, _, churned, churned_mrr, mrr, gross, net = kept.get(number, (number, *[0] * 6))
+        # Where most ended as they were meant to (a course that is over), the few others tell of nothing.
+        told = mrr > 0 and 2 * mrr >= start
         query = sql.in_grace(_LEDGER, _CHURNS, spell, through, grace_days)
         grace_accounts, grace_mrr = workspace.query(query)[0]
-        lost = -moves[number].get("churn", (0, 0))[0]
         flows.append(
             Flow(
                 first=spell[0].date(),
@@ -118,9 +120,9 @@ def _flows(
                 times={kind: times for kind, (_, times) in moves[number].items()},
                 accounts=accounts,
                 churned_accounts=churned,
-                grr=gross / mrr if mrr else None,
-                nrr=net / mrr if mrr else None,
-                mrr_churn=lost / start if start else None,
+                grr=gross / mrr if told else None,
+                nrr=net / mrr if told else None,
+                churned_mrr=churned_mrr,
                 grace_accounts=grace_accounts,
                 grace_mrr=grace_mrr,
                 reasons=_reasons(workspace, spell) if has_reasons else (),

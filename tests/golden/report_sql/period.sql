@@ -15,8 +15,11 @@ select
     (select coalesce(sum(mrr), 0) from ends) as "end",
     (select count(*) from told) as accounts,
     (select count(*) from told where churned) as churned_accounts,
-    (select sum(least(start, now)) / sum(start) from told where not otherwise) as grr,
-    (select sum(now) / sum(start) from told where not otherwise) as nrr,
+    (select coalesce(sum(start), 0) from told where churned) as churned_mrr,
+    (select sum(least(start, now)) / sum(start) from told where not otherwise
+        having 2 * sum(start) >= (select sum(start) from told)) as grr,
+    (select sum(now) / sum(start) from told where not otherwise
+        having 2 * sum(start) >= (select sum(start) from told)) as nrr,
     (select count(*) from moves m join stops t using (account_id, day) where m.kind = 'churn' and t.back is null
         and m.day >= getvariable('first') and m.day < getvariable('until')
         and m.day > getvariable('as_of') - getvariable('grace_days')) as grace_accounts,

@@ -47,6 +47,17 @@ def test_nps_is_promoters_less_detractors_and_each_account_counts_as_one() -> No
     assert alike.low == pytest.approx(told.low)  # four answers of one voice say no more than one
 
 
+def test_of_many_modules_those_used_most_are_shown_and_the_others_folded(
+    report_of: ReportOf,
+) -> None:
+    modules = tuple(
+        ModuleFunnel(f"m{number:02}", number, 0, 0, 0, number) for number in range(1, 14)
+    )
+    html = render(replace(report_of(), base=replace(a_base(), modules=modules)))
+    assert "3 other modules" in html
+    assert html.index("m13") < html.index("m04") < html.index("3 other modules") < html.index("m03")
+
+
 def test_nps_of_few_accounts_has_no_interval_and_of_nobody_is_none() -> None:
     told = nps_of([(3, 2, 0)] * 9)
     assert told is not None

@@ -11,8 +11,8 @@ import pytest
 from churnml.errors import ChurnmlError
 from churnml.report.data import ReportData
 from churnml.report.money import share_interval
-from churnml.report.movements import LedgerMonth
-from churnml.report.render import render_json
+from churnml.report.movements import Flow, LedgerMonth
+from churnml.report.render import render, render_json
 from churnml.report.trust import CalibrationBin, Evaluation
 from churnml.store.rows import ScoreRow
 
@@ -117,3 +117,23 @@ def test_an_interval_that_was_handed_in_is_kept(
 def test_the_data_can_be_written_as_json(report_of: ReportOf) -> None:
     text = render_json(report_of())
     assert b'"expected_mrr": 61252.5' in text
+
+
+def test_mrr_churn_is_of_those_who_paid_at_the_start() -> None:
+    """In a company that grows fast, churn of the newly won would be more than there was at the start."""
+    flow = Flow(date(2024, 1, 1), date(2024, 12, 31), 1_000, 9_000, {"new": 9_000, "churn": -1_000},
+                {"new": 90, "churn": 10}, 10, 1, 0.9, 0.9, churned_mrr=100)  # fmt: skip
+    assert flow.mrr_churn == 0.1
+    assert replace(flow, start=0, churned_mrr=0).mrr_churn is None
+
+
+def test_a_book_that_leaves_out_much_of_what_is_paid_says_so(report_of: ReportOf) -> None:
+    data = report_of()
+    assert data.quarter.mrr == 133_075
+
+    def told(end: int) -> str:
+        flow = Flow(date(2024, 1, 1), date(2024, 3, 3), end, end, {}, {}, 9, 0, 1.0, 1.0)
+        return render(replace(data, movements=replace(data.movements, to_date=flow)))
+
+    assert "It leaves out 50% of the $2,662 that is paid" in told(266_150)
+    assert "It leaves out" not in told(133_075)

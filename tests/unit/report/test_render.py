@@ -158,7 +158,9 @@ def test_the_verdict_is_what_the_numbers_say(report_of: ReportOf, evaluation: Ev
     text = text_of(render(report_of(evaluations=[evaluation])))
     assert "3.4 times as many had the outcome" in text
     assert "It beats the best simple rule (logistic regression) clearly" in text
-    assert "Probabilities can be taken at their word: 500 scores of about 30%" in text
+    assert (
+        "In its test, probabilities could be taken at their word: 500 scores of about 30%" in text
+    )
 
 
 def test_a_weak_model_is_called_weak(report_of: ReportOf, evaluation: Evaluation) -> None:
@@ -175,7 +177,7 @@ def test_a_weak_model_is_called_weak(report_of: ReportOf, evaluation: Evaluation
     text = text_of(render(report_of(evaluations=[weak])))
     assert "It does not clearly beat the best simple rule (logistic regression)" in text
     assert "Ranking says nothing" in text
-    assert "Probabilities are off" in text
+    assert "probabilities were off" in text
     assert "With only 12 outcomes" in text
 
 

@@ -107,6 +107,31 @@ def test_no_more_than_25_accounts_are_named(score_of: ScoreOf) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_where_nobody_is_called_for_the_names_are_folded(
+    report_of: ReportOf, language: str
+) -> None:
+    data = report_of(language=language)
+    assert data.renewals is not None
+    line = replace(data.renewals.named[0], tier="low", play="leave_alone", todo=Todo(""))
+    calm = replace(data, renewals=replace(data.renewals, named=(line,)))
+    told = {"en": "No account stands out", "zh": "没有突出的客户", "ja": "突出した顧客はいません"}
+    assert told[language] in render(calm)
+    for change in ({"tier": "medium"}, {"play": "call"}, {"todo": Todo("", held_out=True)}):
+        called = replace(data.renewals, named=(line, replace(line, account_id="b", **change)))
+        assert told[language] not in render(replace(data, renewals=called))
+
+
+def test_an_account_stands_once_on_the_page(report_of: ReportOf, score_of: ScoreOf) -> None:
+    scores = [score_of(f"acc-{number:02}", 0.3, 100.0) for number in range(25)]
+    html = render(report_of(scores=scores))
+    section = html[html.index('<section id="first"') : html.index('<section id="drivers"')]
+    assert "acc-00" not in section
+    named = html[html.index('<section id="renewals"') : html.index('<section id="trust"')]
+    assert [named.count(f">acc-{number:02}<") for number in range(20)] == [1] * 20
+    assert "10 more accounts" in named
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("has_column", [True, False])
 def test_the_section_says_what_it_needs(
     report_of: ReportOf, language: str, has_column: bool
