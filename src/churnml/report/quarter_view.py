@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from churnml.explain.text import Shown
 from churnml.report.data import ReportData
 from churnml.report.flows_view import flow_title, share
 from churnml.report.movements import Flow
@@ -13,6 +14,7 @@ from churnml.report.record_view import off_says
 from churnml.report.words import Words
 
 _MOST_OF = 0.95  # of the MRR that is paid: a book with less says what it leaves out
+_FEW = 20  # accounts: of fewer no tier is expected to part them
 
 
 @dataclass(frozen=True)
@@ -296,6 +298,9 @@ def _book(data: ReportData, words: Words) -> str:
                 mrr=words.money(quarter.unscored_mrr),
             )
         )
+    judged = [tier for tier in quarter.tiers if tier.accounts and tier.tier != "unknown"]
+    if len(judged) == 1 and judged[0].accounts >= _FEW:
+        told.append(words.text("quarter.one_tier", tier=Shown(words.tier(judged[0].tier))))
     if flow is not None and quarter.mrr < _MOST_OF * flow.end:
         told.append(
             words.text(

@@ -5,6 +5,7 @@ The names of targets, tiers and drivers are those of `explain`: a CSM and a boar
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -142,9 +143,12 @@ class Words:
         return Shown(format_decimal(rounded, "#,##0.#", locale=self._locale), rounded)
 
     def percent(self, share: float) -> Shown:
-        """A share as per cent: one decimal below 10 %, 3.0 % too, so that a column reads evenly."""
-        pattern = "#,##0.0%" if 0 < abs(share) < 0.0995 else "#,##0%"
-        return Shown(format_percent(share, pattern, locale=self._locale), share)
+        """A share as per cent: one decimal below 10 %, 3.0 % too, so that a column reads evenly; and just
+        below all, which it is not."""
+        nearly = 0.995 <= abs(share) < 1
+        told = math.copysign(min(abs(share), 0.999), share) if nearly else share
+        pattern = "#,##0.0%" if nearly or 0 < abs(share) < 0.0995 else "#,##0%"
+        return Shown(format_percent(told, pattern, locale=self._locale), share)
 
     def figure(self, value: float, digits: int = 2) -> str:
         """A metric."""

@@ -15,7 +15,7 @@ from churnml.report.data import ReportData
 from churnml.report.movements import LedgerMonth
 from churnml.report.render import css_text, render
 from churnml.report.trust import Evaluation, Metric, Scorer
-from churnml.report.words import texts_of
+from churnml.report.words import Words, texts_of
 from churnml.store.rows import ScoreRow
 
 ReportOf = Callable[..., ReportData]
@@ -215,3 +215,22 @@ def test_a_text_in_the_style_can_neither_end_its_string_nor_the_style() -> None:
         told
         == '"a\\000022b\\00003c\\00002fstyle\\00003e\\00003cscript\\00003e\\00005c \\0000e9\\00000a\\00682a"'
     )
+
+
+def test_a_book_in_one_tier_says_that_tiers_tell_nobody_where_to_begin(
+    report_of: ReportOf, score_of: ScoreOf
+) -> None:
+    rows = [replace(score_of(f"a{n:02d}", 0.3, 100.0), tier="high") for n in range(25)]
+    said = "All that were judged stand in one tier, high,"
+    assert said in text_of(render(report_of(rows)))
+    assert said not in text_of(render(report_of([*rows[:-1], replace(rows[-1], tier="low")])))
+    assert said not in text_of(render(report_of(rows[:3])))  # of three, that is no wonder
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(1.0, "100%"), (0.9996, "99.9%"), (0.996, "99.6%"), (0.99, "99%"), (-0.998, "-99.8%"),
+     (0.03, "3.0%"), (0.0, "0%"), (1.2, "120%")],
+)  # fmt: skip
+def test_nearly_all_is_not_all(share: float, said: str) -> None:
+    assert Words("en", "USD").percent(share).text.replace("−", "-") == said
