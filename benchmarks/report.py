@@ -2,8 +2,7 @@
 
 Simulates a company (seeded), takes the models of a small one, scores two dates and writes the report in a
 process of its own, as the command does. Prints the whole command's time, what each part of it took, and the
-sizes. `--project P` measures a project that is there already, on a copy of its store. Two cores of a shared
-machine: the best of the runs counts."""
+sizes. `--project P` measures a project that is there already, on a copy. The median of the runs counts."""
 
 from __future__ import annotations
 
@@ -16,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from types import FunctionType
 from typing import Any
 
@@ -140,9 +140,11 @@ def main() -> None:
                 print(f"  {took:6.2f} s  {part}")
         accounts = json.loads(data.read_bytes())["quarter"]["accounts"]
         print(f"\n{accounts:,} accounts in the book")
-        print(f"churnml report: {min(seconds):.1f} s (of {', '.join(f'{s:.1f}' for s in seconds)})")
+        print(
+            f"churnml report: {median(seconds):.1f} s (median of {', '.join(f'{s:.1f}' for s in seconds)})"
+        )
         print(f"page {size / 1000:,.0f} kB, data {data.stat().st_size / 1000:,.0f} kB")
-        if min(seconds) > MOST_S or size > MOST_BYTES:
+        if median(seconds) > MOST_S or size > MOST_BYTES:
             sys.exit(f"More than {MOST_S:.0f} s or {MOST_BYTES / 1e6:.0f} MB.")
 
 
