@@ -79,8 +79,8 @@ def shares_of(project: Path, at: str) -> dict[str, tuple[int | None, float]]:
     return found
 
 
-def compare_drivers(data: ReportData, project: Path) -> None:
-    told = shares_of(project, f"{AS_OF:%Y-%m-%d %H:%M:%S}.000000")
+def compare_drivers(data: ReportData, project: Path, as_of: datetime = AS_OF) -> None:
+    told = shares_of(project, f"{as_of:%Y-%m-%d %H:%M:%S}.000000")
     found = {risk.driver: risk for risk in data.drivers.risks}
     assert found.keys() == told.keys() or (not found and told == {BASE: (None, 0)})
     for name, risk in found.items():
